@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest kernel's command line, per kind of host. Each word's reason stands in
+ * guest-kernel/README.md; what every pod wants is compiled in instead (guest-kernel/config/), since
+ * parsing a word costs instructions on each boot.
+ *
+ * A command line is CMDLINE_COMMON, then CMDLINE_EMULATED if the host runs guest kernel mode in
+ * KVM's instruction emulator, then CMDLINE_DEBUG or CMDLINE_QUIET, then the user's words, separated
+ * by single spaces.
+ */
+#ifndef FIRMWARE_CMDLINE_H
+#define FIRMWARE_CMDLINE_H
+
+/* A dead guest ends the pod at once: panic resets through the keyboard controller's port 0x64. */
+#define CMDLINE_COMMON "reboot=k panic=-1"
+
+/* What KVM's instruction emulator does not know, or where it makes the usual choice a slow one. */
+#define CMDLINE_EMULATED                                                                           \
+	"noxsave clearcpuid=cx16,smap,smep,umip,pcid,fsgsbase,invpcid,popcnt,rdrand,rdseed,"       \
+	"erms,fsrm mitigations=off"
+
+#define CMDLINE_QUIET "quiet"
+#define CMDLINE_DEBUG "console=ttyS0"
+
+#endif
