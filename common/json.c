@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * json-c keeps the last of several equal keys and does not say so, so documents are scanned for
+ * duplicates after parsing: a flat walk over the text that keeps, for each open object, the keys
+ * seen so far. The text is known to be well-formed by then.
+ */
+#include "common/json.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/str.h"
+#include "common/util.h"
+
+static void json_tokener_freep(struct json_tokener **tok)
+{
+	if (*tok)
+		json_tokener_free(*tok);
+}
+
+/* Count the members of every object, so that they can be compared with what the text spells. */
+static size_t count_members(struct json_object *root)
+{
+	struct json_object *stack[JSON_DEPTH_MAX + 1];
+	size_t at[JSON_DEPTH_MAX + 1] = {0};
+	struct json_object_iterator it[JSON_DEPTH_MAX + 1];
+	size_t members = 0;
+	int depth = 0;
+
+	stack[0] = root;
+	if (json_object_is_type(root, json_type_object))
+		it[0] = json_object_iter_begin(root);
+	while (depth >= 0) {
+		struct json_object *obj = stack[depth], *child = NULL;
+
+		if (json_object_is_type(obj, json_type_object)) {
+			struct json_object_iterator end = json_object_iter_end(obj);
+
+			if (json_object_iter_equal(&it[depth], &end)) {
+				depth--;
+				continue;
+			}
+			child = json_object_iter_peek_value(&it[depth]);
+			json_object_iter_next(&it[depth]);
+			members++;
+		} else if (json_object_is_type(obj, json_type_array) &&
+			   at[depth] < json_object_array_length(obj)) {
+			child = json_object_array_get_idx(obj, at[depth]++);
+		} else {
+			depth--;
+			continue;
+		}
+		if (!json_object_is_type(child, json_type_object) &&
+		    !json_object_is_type(child, json_type_array))
+			continue;
+		assert(depth < JSON_DEPTH_MAX);
+		depth++;
+		stack[depth] = child;
+		at[depth] = 0;
+		if (json_object_is_type(child, json_type_object))
+			it[depth] = json_object_iter_begin(child);
+	}
+	return members;
+}
+
+/* In well-formed text every key is followed by a colon, and no other colon is outside a string. */
+static size_t count_keys(const char *text, size_t len)
+{
+	bool in_string = false;
+	size_t keys = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (in_string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			in_string = !in_string;
+		else if (text[i] == ':' && !in_string)
+			keys++;
+	}
+	return keys;
+}
+
+int json_parse(const char *text, size_t len, const char *what, struct json_object **ret,
+	       struct error *err)
+{
+	cleanup(json_tokener_freep) struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX);
+	cleanup_json struct json_object *obj = NULL;
+	enum json_tokener_error jerr;
+
+	if (len > JSON_SIZE_MAX)
+		return error_set(err, -EFBIG, "%s: JSON larger than %d bytes", what, JSON_SIZE_MAX);
+	if (!tok)
+		return error_set(err, -ENOMEM, "%s: out of memory", what);
+	if (memchr(text, '\0', len))
+		return error_set(err, -EINVAL, "%s: NUL byte in JSON", what);
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+
+	obj = json_tokener_parse_ex(tok, text, (int)len);
+	jerr = json_tokener_get_error(tok);
+	if (jerr == json_tokener_continue && len > 0) { /* a bare number has no end of its own */
+		obj = json_tokener_parse_ex(tok, "", 1);
+		jerr = json_tokener_get_error(tok);
+	}
+	if (jerr != json_tokener_success)
+		return error_set(err, -EINVAL, "%s: malformed JSON at byte %zu: %s", what,
+				 json_tokener_get_parse_end(tok),
+				 len ? json_tokener_error_desc(jerr) : "empty");
+	for (size_t i = json_tokener_get_parse_end(tok); i < len; i++)
+		if (!strchr(" \t\r\n", text[i]))
+			return error_set(err, -EINVAL, "%s: text after the JSON document", what);
+	if (count_keys(text, len) != count_members(obj))
+		return error_set(err, -EINVAL, "%s: duplicate key in JSON", what);
+	*ret = take_ptr(obj);
+	return 0;
+}
+
+/* 1 and the value when key holds something, 0 when it is absent or null. */
+static int get_typed(struct json_object *obj, const char *key, enum json_type type,
+		     struct json_object **ret, struct error *err)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(obj, key, &value) || !value)
+		return 0;
+	if (!json_object_is_type(value, type))
+		return error_set(err, -EINVAL, "%s: expected %s, found %s", key,
+				 json_type_to_name(type),
+				 json_type_to_name(json_object_get_type(value)));
+	*ret = value;
+	return 1;
+}
+
+int json_get_string(struct json_object *obj, const char *key, const char **ret, struct error *err)
+{
+	struct json_object *value;
+	int r = get_typed(obj, key, json_type_string, &value, err);
+
+	if (r <= 0)
+		return r;
+	if (strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
+		return error_set(err, -EINVAL, "%s: NUL byte in string", key);
+	*ret = json_object_get_string(value);
+	return 0;
+}
+
+int json_get_bool(struct json_object *obj, const char *key, bool *ret, struct error *err)
+{
+	struct json_object *value;
+	int r = get_typed(obj, key, json_type_boolean, &value, err);
+
+	if (r > 0)
+		*ret = json_object_get_boolean(value);
+	return r < 0 ? r : 0;
+}
+
+int json_get_int(struct json_object *obj, const char *key, int64_t min, int64_t max, int64_t *ret,
+		 struct error *err)
+{
+	struct json_object *value;
+	int r = get_typed(obj, key, json_type_int, &value, err);
+	int64_t n;
+
+	if (r <= 0)
+		return r;
+	n = json_object_get_int64(value);
+	if (n < min || n > max)
+		return error_set(err, -ERANGE, "%s: %lld is not in %lld..%lld", key, (long long)n,
+				 (long long)min, (long long)max);
+	*ret = n;
+	return 0;
+}
+
+int json_get_object(struct json_object *obj, const char *key, struct json_object **ret,
+		    struct error *err)
+{
+	int r = get_typed(obj, key, json_type_object, ret, err);
+
+	return r < 0 ? r : 0;
+}
+
+int json_get_array(struct json_object *obj, const char *key, struct json_object **ret,
+		   struct error *err)
+{
+	int r = get_typed(obj, key, json_type_array, ret, err);
+
+	return r < 0 ? r : 0;
+}
+
+void json_add(struct json_object *obj, const char *key, struct json_object *value)
+{
+	if (json_object_object_add(obj, key, value) < 0)
+		abort(); /* only for want of memory */
+}
+
+void json_add_string(struct json_object *obj, const char *key, const char *value)
+{
+	json_add(obj, key, json_object_new_string(value));
+}
+
+void json_add_bool(struct json_object *obj, const char *key, bool value)
+{
+	json_add(obj, key, json_object_new_boolean(value));
+}
+
+void json_add_int(struct json_object *obj, const char *key, int64_t value)
+{
+	json_add(obj, key, json_object_new_int64(value));
+}
+
+const char *json_text(struct json_object *obj)
+{
+	return json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+							   JSON_C_TO_STRING_NOSLASHESCAPE);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COMMON_JSON_H
+#define COMMON_JSON_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/*
+ * JSON from outside, over json-c: strict UTF-8 and syntax, bounded size and depth, duplicate keys
+ * refused (what was hashed and what is used must be the same), typed access with messages that
+ * name the key.
+ */
+
+#define JSON_DEPTH_MAX 64	   /* nesting of any document we read */
+#define JSON_SIZE_MAX  (4 << 20) /* bytes of any document we read: manifests, indexes, configs */
+
+/* Parse one document of len bytes. what names it in messages. The caller puts *ret. */
+int json_parse(const char *text, size_t len, const char *what, struct json_object **ret,
+	       struct error *err) __attribute__((nonnull));
+
+/*
+ * Member access. An absent key or null gives 0 and leaves *ret alone; a value of another type is
+ * -EINVAL with the key named. Strings and objects stay the document's.
+ */
+int json_get_string(struct json_object *obj, const char *key, const char **ret, struct error *err);
+int json_get_bool(struct json_object *obj, const char *key, bool *ret, struct error *err);
+int json_get_int(struct json_object *obj, const char *key, int64_t min, int64_t max, int64_t *ret,
+		 struct error *err);
+int json_get_object(struct json_object *obj, const char *key, struct json_object **ret,
+		    struct error *err);
+int json_get_array(struct json_object *obj, const char *key, struct json_object **ret,
+		   struct error *err);
+
+/* Add members. The object owns what is added. */
+void json_add_string(struct json_object *obj, const char *key, const char *value);
+void json_add_bool(struct json_object *obj, const char *key, bool value);
+void json_add_int(struct json_object *obj, const char *key, int64_t value);
+void json_add(struct json_object *obj, const char *key, struct json_object *value);
+
+/* Compact text without escaped slashes. The pointer lives as long as obj is not changed. */
+const char *json_text(struct json_object *obj);
+
+static inline void json_putp(struct json_object **obj)
+{
+	json_object_put(*obj);
+}
+#define cleanup_json cleanup(json_putp)
+
+#endif

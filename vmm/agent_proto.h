@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_AGENT_PROTO_H
+#define VMM_AGENT_PROTO_H
+
+#include <stdint.h>
+
+/*
+ * What the VMM and init say to each other over vsock. Shared by vmm/ and initrd/; nothing but
+ * <stdint.h> is needed. All integers are little endian, structures have no padding.
+ *
+ * Init dials the host (CID 2) once at AGENT_PORT_CONTROL. Control messages are a struct agent_hdr
+ * and len bytes of payload, both ways. Every stream of an app or a session is a connection of its
+ * own that init dials at AGENT_PORT_STREAM and opens with a struct agent_stream; bytes follow, raw,
+ * until either side shuts its direction down. vsock credit is the flow control.
+ *
+ *   init -> VMM  HELLO     {u32 version, u32 0}
+ *   VMM  -> init PLAN      records, see below
+ *   init -> VMM  STARTED   app: its program has been executed
+ *   init -> VMM  FAILED    app: {u32 exit code, text}: could not be started; the text says why.
+ *                          Takes the place of STARTED and EXITED.
+ *   init -> VMM  EXITED    app: {u32 wait status} as wait4(2) gives it. Sent after its output
+ *                          streams were shut down.
+ *   VMM  -> init SIGNAL    app or AGENT_ALL_APPS: {u32 signal}
+ *   VMM  -> init WINSIZE   app or session: {u16 rows, u16 columns}
+ *   init -> VMM  FATAL     {text}: init itself can not go on; the pod ends.
+ *
+ * The VMM ends the VM when every app has ended and every stream is closed; init never powers off
+ * by itself. What init sends is hostile to the VMM like everything from a guest.
+ */
+
+#define AGENT_VERSION	   1
+#define AGENT_PORT_CONTROL 1024
+#define AGENT_PORT_STREAM  1025
+
+#define AGENT_ALL_APPS 0xffff
+
+enum agent_type {
+	AGENT_HELLO = 1,
+	AGENT_PLAN = 2,
+	AGENT_STARTED = 3,
+	AGENT_FAILED = 4,
+	AGENT_EXITED = 5,
+	AGENT_SIGNAL = 6,
+	AGENT_WINSIZE = 7,
+	AGENT_FATAL = 8,
+};
+
+struct agent_hdr {
+	uint32_t len; /* payload bytes */
+	uint16_t type;
+	uint16_t app; /* index in the plan, or AGENT_ALL_APPS */
+};
+
+#define AGENT_TEXT_MAX 1024	  /* payload of a message from init, which never needs more */
+#define AGENT_PLAN_MAX (1U << 20) /* payload of the plan: environments are bounded by execve */
+
+struct agent_stream {
+	uint32_t magic; /* AGENT_STREAM_MAGIC */
+	uint16_t app;
+	uint8_t kind; /* enum agent_stream_kind */
+	uint8_t zero;
+};
+
+#define AGENT_STREAM_MAGIC 0x64707274 /* "trpd" */
+
+enum agent_stream_kind {
+	AGENT_STDIN = 0,
+	AGENT_STDOUT = 1,
+	AGENT_STDERR = 2,
+	AGENT_TTY = 3, /* one two-way stream in the place of the three */
+};
+
+/*
+ * The plan: a sequence of records {u16 tag, u16 zero, u32 len, u8 data[len]}, no padding. Strings
+ * are not terminated and hold no NUL. Pod records come first; PLAN_APP starts an app and the
+ * records after it are that app's. Repeatable ones are marked *.
+ */
+#define PLAN_APPS_MAX 64 /* apps of a pod: each costs a virtio-blk device */
+
+enum plan_tag {
+	/* pod */
+	PLAN_HOSTNAME = 1, /* string */
+	PLAN_MEMORY = 2,   /* u64 bytes: init waits until that much is online (virtio-mem) */
+
+	/* app */
+	PLAN_APP = 16,	     /* string: its name; starts the app */
+	PLAN_ROOT = 17,	     /* string: block device of its EROFS image, e.g. /dev/vda */
+	PLAN_ARG = 18,	     /* * string: argv[0] is the program, searched as section 7.8 says */
+	PLAN_ENV = 19,	     /* * string: NAME=value */
+	PLAN_USER = 20,	     /* string: name, number or absolute path, section 7.4 */
+	PLAN_GROUP = 21,     /* string, likewise */
+	PLAN_GROUPS = 22,    /* u32 each: supplementary group ids */
+	PLAN_WORKDIR = 23,   /* string, absolute */
+	PLAN_FLAGS = 24,     /* u32: enum plan_flags */
+	PLAN_WINSIZE = 25,   /* u16 rows, u16 columns: with PLAN_TTY */
+	PLAN_CAPS = 26 /* u64: capability bounding set, bit n is capability n */
+};
+
+enum plan_flags {
+	PLAN_TTY = 1 << 0,	     /* stdin, stdout and stderr are one pseudo terminal */
+	PLAN_STDIN = 1 << 1,	     /* stdin is a stream; else /dev/null */
+	PLAN_READONLY_ROOT = 1 << 2, /* no writable layer */
+};
+
+/* Exit codes of an app that could not be started; systemd's, as users of rkt know them. */
+#define AGENT_EXIT_CHDIR  200
+#define AGENT_EXIT_EXEC	  203
+#define AGENT_EXIT_USER	  217
+#define AGENT_EXIT_GROUP  216
+#define AGENT_EXIT_CAPS	  218
+#define AGENT_EXIT_ROOTFS 226 /* mounts of the app's root */
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_VIRTIO_H
+#define VMM_VIRTIO_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/gmem.h"
+#include "vmm/virtqueue.h"
+
+/*
+ * A virtio device and its virtio-mmio transport (virtio 1.2 section 4.2).
+ *
+ * The transport owns the registers, the status state machine and the queues; a device gives its
+ * identity and five operations. Registers are accessed by vCPU threads, queues are worked by the
+ * device loop; lock covers both (it is held when any operation is called), except for interrupt
+ * status and acknowledge, which are atomic.
+ *
+ * A driver that breaks a rule breaks its own device: virtio_break() sets NEEDS_RESET and the
+ * queues stand still until the driver resets. Nothing else of the pod notices.
+ */
+
+#define VIRTIO_MAX_QUEUES 8
+
+/* Device ids (virtio 1.2 section 5) */
+#define VIRTIO_ID_NET	  1
+#define VIRTIO_ID_BLOCK	  2
+#define VIRTIO_ID_RNG	  4
+#define VIRTIO_ID_BALLOON 5
+#define VIRTIO_ID_VSOCK	  19
+#define VIRTIO_ID_MEM	  24
+#define VIRTIO_ID_FS	  26
+
+#define VIRTIO_MMIO_SIZE   0x1000 /* of guest physical space a device */
+#define VIRTIO_MMIO_NOTIFY 0x50	  /* QueueNotify: where the ioeventfds sit */
+
+struct virtio_device;
+
+struct virtio_ops {
+	/* Device configuration at offset off (0 = register 0x100); bytes past it read as 0. */
+	void (*config_read)(struct virtio_device *dev, uint32_t off, void *dst, uint32_t len);
+	void (*config_write)(struct virtio_device *dev, uint32_t off, const void *src,
+			     uint32_t len); /* may be NULL */
+	/* DRIVER_OK: queues are checked and frozen, dev->accepted is final. May be NULL. */
+	void (*activate)(struct virtio_device *dev);
+	/* The driver reset the device: forget everything of the session. May be NULL. */
+	void (*reset)(struct virtio_device *dev);
+	/* Queue was notified (or should be looked at again). Called by the device loop only. */
+	void (*notify)(struct virtio_device *dev, unsigned queue);
+};
+
+struct virtio_device {
+	const struct virtio_ops *ops;
+	const char *name; /* for messages: "blk0" */
+	uint32_t id;
+	uint64_t offered; /* device features; the transport adds VERSION_1 and the ring features */
+	unsigned nqueues;
+	struct virtqueue vq[VIRTIO_MAX_QUEUES]; /* the device sets size_max before virtio_init() */
+
+	/* the transport's */
+	pthread_mutex_t lock;
+	const struct gmem *mem;
+	int irqfd;	   /* owned; an edge per write */
+	uint64_t accepted; /* features, final at FEATURES_OK */
+	uint32_t status;
+	uint32_t isr; /* atomic */
+	uint32_t device_sel, driver_sel, queue_sel;
+	uint32_t generation; /* of the configuration */
+	uint64_t faults;     /* rules broken by the driver; for the log and stats */
+};
+
+/* Complete a device whose identity, operations and size_max are set. Takes irqfd over. */
+void virtio_init(struct virtio_device *dev, const struct gmem *mem, int irqfd)
+	__attribute__((nonnull));
+void virtio_free(struct virtio_device *dev);
+
+/* Register access at offset within the device's window, len 1, 2, 4 or 8. For vCPU threads. */
+void virtio_mmio_read(struct virtio_device *dev, uint64_t offset, void *data, uint32_t len)
+	__attribute__((nonnull));
+void virtio_mmio_write(struct virtio_device *dev, uint64_t offset, const void *data, uint32_t len)
+	__attribute__((nonnull));
+
+/* The device loop's entry for a queue notification: takes the lock, checks DRIVER_OK. */
+void virtio_queue_notified(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
+
+/* For devices, lock held. */
+bool virtio_active(const struct virtio_device *dev) __attribute__((nonnull)); /* DRIVER_OK, sound */
+/* Interrupt the driver for queue if it asked to hear of what was pushed. */
+void virtio_signal_used(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
+/* The configuration changed. */
+void virtio_signal_config(struct virtio_device *dev) __attribute__((nonnull));
+void virtio_break(struct virtio_device *dev) __attribute__((nonnull));
+
+/*
+ * Work a queue until it is empty: do_chain() returns the bytes written, or -1 to stop here and put
+ * the chain back. Handles broken queues, arming and the interrupt, so that devices do not.
+ */
+void virtio_drain(struct virtio_device *dev, unsigned queue,
+		  int64_t (*do_chain)(struct virtio_device *dev, struct vq_chain *chain))
+	__attribute__((nonnull));
+
+#endif
