@@ -51,12 +51,16 @@ room_objs = $(patsubst %.c,$(O)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c $(
 
 # A room's library. $(call room_library,common)
 define room_library
+libs: $(B)/lib/lib$(1).a
 $(B)/lib/lib$(1).a: $(call room_objs,$(1))
 	$(Q)mkdir -p $$(@D) && rm -f $$@
 	$(Q)$(AR) rcs $$@ $$^
 endef
 
-all:
+# libs and progs: everything in C for the host, without guest kernel, initrd and images.
+all: libs progs
+libs:
+progs:
 
 ROOMS := common firmware vmm stage0 initrd guest-kernel images tests docs dist
 include $(wildcard $(ROOMS:%=%/rules.mk))
@@ -75,4 +79,4 @@ deps:
 clean:
 	$(Q)rm -rf build
 
-.PHONY: all deps clean demo check lint bench install
+.PHONY: all libs progs deps clean demo check lint bench install

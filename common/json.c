@@ -133,7 +133,7 @@ static int get_typed(struct json_object *obj, const char *key, enum json_type ty
 
 int json_get_string(struct json_object *obj, const char *key, const char **ret, struct error *err)
 {
-	struct json_object *value;
+	struct json_object *value = NULL;
 	int r = get_typed(obj, key, json_type_string, &value, err);
 
 	if (r <= 0)
@@ -146,7 +146,7 @@ int json_get_string(struct json_object *obj, const char *key, const char **ret, 
 
 int json_get_bool(struct json_object *obj, const char *key, bool *ret, struct error *err)
 {
-	struct json_object *value;
+	struct json_object *value = NULL;
 	int r = get_typed(obj, key, json_type_boolean, &value, err);
 
 	if (r > 0)
@@ -157,7 +157,7 @@ int json_get_bool(struct json_object *obj, const char *key, bool *ret, struct er
 int json_get_int(struct json_object *obj, const char *key, int64_t min, int64_t max, int64_t *ret,
 		 struct error *err)
 {
-	struct json_object *value;
+	struct json_object *value = NULL;
 	int r = get_typed(obj, key, json_type_int, &value, err);
 	int64_t n;
 

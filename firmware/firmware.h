@@ -25,9 +25,8 @@
 #define LAYOUT_HIGH_RAM	    UINT64_C(0x100000000)
 #define LAYOUT_HOTPLUG_MIN  UINT64_C(0x100000000) /* virtio-mem region: above all RAM, 128 MiB aligned */
 
-#define FIRMWARE_IOAPIC_PINS 24
 #define FIRMWARE_MAX_CPUS    64
-#define FIRMWARE_MAX_VIRTIO  64
+#define FIRMWARE_MAX_VIRTIO  72 /* 64 apps' disks and the pod's own devices, an IOAPIC pin each */
 #define FIRMWARE_CMDLINE_MAX 2047 /* the kernel copies 2048 bytes */
 #define FIRMWARE_SEED_SIZE   64
 
