@@ -22,6 +22,11 @@ void log_init(const char *prefix, enum log_level level)
 	logger.level = level;
 }
 
+void log_set_level(enum log_level level)
+{
+	logger.level = level;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	cleanup_str struct str line = STR_INIT;

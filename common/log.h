@@ -19,6 +19,8 @@ enum log_level {
 
 /* prefix is kept, not copied. Lines above the level are dropped. */
 void log_init(const char *prefix, enum log_level level) __attribute__((nonnull));
+/* Change the level alone: an option that asks for more may come late. */
+void log_set_level(enum log_level level);
 
 void log_line(enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull(2)));
