@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_CMDS_H
+#define STAGE0_CMDS_H
+
+#include "stage0/command.h"
+
+extern const struct command cmd_completion;
+extern const struct command cmd_help;
+extern const struct command cmd_version;
+
+#endif

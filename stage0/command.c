@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dispatch: find the command word, which flags of the command itself may precede (rkt-behaviour
+ * 1.1), parse all flags against the command's table and the global one, check, run.
+ *
+ * To skip the value of a flag that stands before the command, the flag is looked up in all tables.
+ * That is sound because a name takes its value in the same way wherever it is used (tested).
+ */
+#include "stage0/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/util.h"
+
+const struct option global_options[] = {
+	{.name = "debug",
+	 .type = OPT_BOOL,
+	 .offset = offsetof(struct globals, debug),
+	 .help = "say what is being done, and show the guest kernel's console"},
+	{.name = "dir",
+	 .type = OPT_STRING,
+	 .offset = offsetof(struct globals, dir),
+	 .arg = "PATH",
+	 .help = "data directory (for root /var/lib/tripod, else ~/.local/share/tripod)"},
+	{.name = "help",
+	 .type = OPT_BOOL,
+	 .offset = offsetof(struct globals, help),
+	 .help = "show usage and exit"},
+	{.name = "insecure-options",
+	 .type = OPT_STRING,
+	 .offset = offsetof(struct globals, insecure_arg),
+	 .dflt = "none",
+	 .arg = "LIST",
+	 .help = "security features to switch off: none, image, tls, ondisk, http, pubkey, "
+		 "capabilities, paths, seccomp, all-fetch, all-run, all"},
+	{.name = NULL},
+};
+
+static const struct {
+	const char *word;
+	unsigned bits;
+} insecure_words[] = {
+	{"none", 0},
+	{"image", INSECURE_IMAGE},
+	{"tls", INSECURE_TLS},
+	{"ondisk", INSECURE_ONDISK},
+	{"http", INSECURE_HTTP},
+	{"pubkey", INSECURE_PUBKEY},
+	{"capabilities", INSECURE_CAPABILITIES},
+	{"paths", INSECURE_PATHS},
+	{"seccomp", INSECURE_SECCOMP},
+	{"all-fetch", INSECURE_IMAGE | INSECURE_TLS | INSECURE_HTTP | INSECURE_PUBKEY},
+	{"all-run", INSECURE_CAPABILITIES | INSECURE_PATHS | INSECURE_SECCOMP},
+	{"all", 0xff},
+};
+
+static int insecure_parse(const char *list, unsigned *ret, struct error *err)
+{
+	cleanup_strv struct strv words = STRV_INIT;
+	unsigned bits = 0, seen = 0;
+
+	strv_split(&words, list, ',');
+	for (size_t i = 0; i < words.n; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_SIZE(insecure_words) &&
+		       strcasecmp(words.v[i], insecure_words[k].word) != 0)
+			k++;
+		if (k == ARRAY_SIZE(insecure_words))
+			return error_set(err, -EINVAL, "--insecure-options: unknown word \"%s\"",
+					 words.v[i]);
+		if (seen & (1U << k))
+			return error_set(err, -EINVAL, "--insecure-options: \"%s\" is given twice",
+					 words.v[i]);
+		seen |= 1U << k;
+		bits |= insecure_words[k].bits;
+	}
+	*ret = bits;
+	return 0;
+}
+
+int globals_apply(struct globals *globals, struct error *err)
+{
+	if (globals->dir && globals->dir[0] != '/')
+		return error_set(err, -EINVAL, "--dir: \"%s\" is not an absolute path",
+				 globals->dir);
+	if (globals->debug)
+		log_set_level(LOG_DEBUG);
+	return insecure_parse(globals->insecure_arg, &globals->insecure, err);
+}
+
+static char *default_data_dir(void)
+{
+	const char *home;
+
+	if (geteuid() == 0)
+		return xstrdup("/var/lib/tripod");
+	home = getenv("XDG_DATA_HOME");
+	if (home && home[0] == '/')
+		return xasprintf("%s/tripod", home);
+	home = getenv("HOME");
+	if (home && home[0] == '/')
+		return xasprintf("%s/.local/share/tripod", home);
+	return NULL;
+}
+
+int globals_data_dir(const struct globals *globals, char **ret, struct error *err)
+{
+	cleanup_free char *dir = globals->dir ? xstrdup(globals->dir) : default_data_dir();
+	char *real;
+	int r;
+
+	if (!dir)
+		return error_set(err, -ENOENT,
+				 "no data directory: HOME is not set; name one with --dir");
+	r = mkdir_path(AT_FDCWD, dir, 0750, err);
+	if (r < 0)
+		return error_wrap(err, "data directory");
+	real = realpath(dir, NULL);
+	if (!real)
+		return error_errno(err, "data directory %s", dir);
+	*ret = real;
+	return 0;
+}
+
+const struct command *command_find(const char *word, bool *ret_ambiguous)
+{
+	const struct command *found = NULL;
+
+	*ret_ambiguous = false;
+	for (size_t i = 0; commands[i]; i++) {
+		if (strcmp(commands[i]->name, word) == 0) {
+			*ret_ambiguous = false;
+			return commands[i];
+		}
+		if (*word && str_starts_with(commands[i]->name, word)) {
+			*ret_ambiguous = found != NULL;
+			found = commands[i];
+		}
+	}
+	return *ret_ambiguous ? NULL : found;
+}
+
+static const struct option *option_find_anywhere(const char *name, size_t len)
+{
+	const struct option *option = option_find(global_options, name, len);
+
+	for (size_t i = 0; !option && commands[i]; i++)
+		option = option_find(commands[i]->options, name, len);
+	return option;
+}
+
+/* Index of the command word among the arguments, or n. */
+static size_t command_word(char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *word = words[i];
+		const struct option *option;
+
+		if (word[0] != '-')
+			return i;
+		if (strcmp(word, "--") == 0)
+			return n;
+		if (word[1] != '-' || strchr(word, '='))
+			continue;
+		option = option_find_anywhere(word + 2, strlen(word + 2));
+		if (option && option_takes_word(option))
+			i++;
+	}
+	return n;
+}
+
+static bool is_help(const char *word)
+{
+	return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
+}
+
+/* What the command line is without a command in it. */
+static int without_command(struct globals *globals, char *const *words, size_t n)
+{
+	const struct option_set set = {global_options, globals};
+	cleanup_strv struct strv rest = STRV_INIT;
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		if (is_help(words[i])) {
+			usage_top(stdout, globals->prog);
+			return 0;
+		}
+	}
+	if (options_parse(words, n, true, &set, 1, &rest, &err) < 0) {
+		usage_top(stdout, globals->prog);
+		fflush(stdout);
+		fprintf(stderr, "Error: %s\n\n", err.msg);
+		return EXIT_FAILED;
+	}
+	fprintf(stderr, "%s: no command given; the usage follows\n", globals->prog);
+	usage_top(stdout, globals->prog);
+	return EXIT_NO_COMMAND;
+}
+
+static int check_args(const struct command *command, const struct strv *args, struct error *err)
+{
+	if (args->n < command->min_args)
+		return error_set(err, -EINVAL, "%s: an argument is missing", command->name);
+	if (args->n > command->max_args)
+		return error_set(err, -EINVAL, "%s: unexpected argument \"%s\"", command->name,
+				 args->v[command->max_args]);
+	return 0;
+}
+
+static int run_command(struct globals *globals, const struct command *command, char *const *words,
+		       size_t n, void *opts)
+{
+	const struct option_set sets[] = {{command->options, opts}, {global_options, globals}};
+	cleanup_strv struct strv args = STRV_INIT;
+	struct error err = ERROR_INIT;
+
+	log_init(command->name, LOG_INFO);
+	if (globals->as_rkt && (command->flags & COMMAND_ROOT) && geteuid() != 0) {
+		log_error("cannot run as unprivileged user");
+		return EXIT_FAILED;
+	}
+	if (options_parse(words, n, !(command->flags & COMMAND_GRAMMAR), sets, ARRAY_SIZE(sets),
+			  &args, &err) < 0)
+		return usage_error(globals->prog, command, err.msg);
+	if (globals->help) {
+		usage_command(stdout, globals->prog, command);
+		return 0;
+	}
+	if (globals_apply(globals, &err) < 0 ||
+	    (!(command->flags & COMMAND_GRAMMAR) && check_args(command, &args, &err) < 0))
+		return usage_error(globals->prog, command, err.msg);
+	return command->run(globals, opts, &args);
+}
+
+/* The words without the command's own, "-h" spelled out before the first word that is no flag. */
+static void collect_words(struct strv *words, int argc, char **argv, size_t skip)
+{
+	bool flags = true;
+
+	for (size_t i = 1; i < (size_t)argc; i++) {
+		if (i == skip)
+			continue;
+		flags = flags && argv[i][0] == '-' && strcmp(argv[i], "--") != 0;
+		strv_add(words, flags && is_help(argv[i]) ? "--help" : argv[i]);
+	}
+}
+
+int command_main(int argc, char **argv)
+{
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+	struct globals globals = {.prog = "tripod"};
+	const struct command *command;
+	cleanup_strv struct strv words = STRV_INIT;
+	size_t at, n = argc > 0 ? (size_t)argc - 1 : 0;
+	bool ambiguous;
+	void *opts;
+	int status;
+
+	if (strcmp(name, "rkt") == 0) {
+		globals.prog = "rkt";
+		globals.as_rkt = true;
+	}
+	options_init(global_options, &globals, false);
+	at = command_word(argv + 1, n);
+	command = at < n ? command_find(argv[1 + at], &ambiguous) : NULL;
+	if (at == n) {
+		status = without_command(&globals, argv + 1, n);
+	} else if (!command) {
+		fprintf(stderr, "Error: %s command \"%s\" for \"%s\"\nRun '%s help' for usage.\n",
+			ambiguous ? "ambiguous" : "unknown", argv[1 + at], globals.prog,
+			globals.prog);
+		status = EXIT_FAILED;
+	} else {
+		collect_words(&words, argc, argv, 1 + at);
+		opts = xcalloc(1, command->size ? command->size : 1);
+		options_init(command->options, opts, false);
+		status = run_command(&globals, command, words.v, words.n, opts);
+		options_free(command->options, opts, false);
+		free(opts);
+	}
+	options_free(global_options, &globals, false);
+	if (fflush(stdout) != 0 && status == 0)
+		status = EXIT_FAILED;
+	return status;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_COMMAND_H
+#define STAGE0_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "common/error.h"
+#include "common/str.h"
+#include "stage0/options.h"
+
+/* The commands and what they share: global options, dispatch, usage text. */
+
+#define EXIT_FAILED	254 /* usage errors and every failure without a status of its own */
+#define EXIT_NO_COMMAND 2
+
+#define APPC_VERSION "0.8.11" /* of the manifests we write, and the newest major we read */
+
+/* What --insecure-options switches off (rkt-behaviour 3.1). */
+enum insecure {
+	INSECURE_IMAGE = 1 << 0,
+	INSECURE_TLS = 1 << 1,
+	INSECURE_ONDISK = 1 << 2,
+	INSECURE_HTTP = 1 << 3,
+	INSECURE_PUBKEY = 1 << 4,
+	INSECURE_CAPABILITIES = 1 << 5,
+	INSECURE_PATHS = 1 << 6,
+	INSECURE_SECCOMP = 1 << 7,
+};
+
+struct globals {
+	const char *prog; /* name we were called by: tripod, or rkt */
+	bool as_rkt;
+	bool debug;
+	bool help;
+	char *dir;	    /* --dir, or NULL */
+	char *insecure_arg; /* --insecure-options as given */
+	unsigned insecure;  /* enum insecure, set by globals_apply() */
+};
+
+extern const struct option global_options[];
+
+enum command_flags {
+	COMMAND_GRAMMAR =
+		1 << 0,	       /* flags end at the first word that is none; the command goes on */
+	COMMAND_ROOT = 1 << 1, /* when called as rkt, root only (rkt-behaviour 1.7) */
+};
+
+struct command {
+	const char *name;
+	const char *args;    /* what follows the name in the usage line */
+	const char *summary; /* one line, in the list of commands */
+	const char *text;    /* DESCRIPTION, may be NULL */
+	const struct option *options;
+	size_t size; /* of the structure options are parsed into */
+	unsigned flags;
+	unsigned min_args, max_args;
+	/* Returns the exit status. opts is zeroed but for defaults, freed by the caller. */
+	int (*run)(struct globals *globals, void *opts, const struct strv *args);
+};
+
+extern const struct command *const commands[]; /* sorted by name, NULL-terminated */
+
+/* The command that word names or abbreviates, or NULL. *ret_ambiguous: several begin with it. */
+const struct command *command_find(const char *word, bool *ret_ambiguous) __attribute__((nonnull));
+
+/* Everything: find the command, parse, run. Returns the exit status. */
+int command_main(int argc, char **argv);
+
+/* Check the global options and set the log level; again after the image grammar, which may set
+ * more. */
+int globals_apply(struct globals *globals, struct error *err) __attribute__((nonnull));
+
+/*
+ * The data directory, absolute, without symlinks, created on demand. *ret is the caller's.
+ * Default: /var/lib/tripod for root, $XDG_DATA_HOME/tripod or ~/.local/share/tripod for others.
+ */
+int globals_data_dir(const struct globals *globals, char **ret, struct error *err)
+	__attribute__((nonnull));
+
+/* Usage text of one command, or of all of tripod (rkt-behaviour 1.3). */
+void usage_command(FILE *out, const char *prog, const struct command *command)
+	__attribute__((nonnull));
+void usage_top(FILE *out, const char *prog) __attribute__((nonnull));
+/* A usage error: usage on stdout, message on stderr. Returns EXIT_FAILED. */
+int usage_error(const char *prog, const struct command *command, const char *msg)
+	__attribute__((nonnull));
+
+#endif
