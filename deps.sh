@@ -14,7 +14,7 @@ kernel="linux-source-6.1 flex bison bc libelf-dev xz-utils patch cpio kmod"
 images="busybox-static ca-certificates"
 # tests and checks
 tests="libcmocka-dev perl erofs-utils device-tree-compiler clang clang-format clang-tidy
-	libclang-rt-14-dev cppcheck zstd bzip2 python3 procps"
+	libclang-rt-14-dev cppcheck shellcheck zstd bzip2 python3 procps"
 # measurements
 bench="qemu-system-x86"
 

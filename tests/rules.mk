@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Three suites, each a wildcard: adding a file is enough.
+#
+#   tests/unit/test_NAME.c  a cmocka program, linked with every room's library and with the other
+#                           .c files of tests/unit
+#   tests/e2e/NAME.t        a POSIX sh script that speaks TAP (tap.sh has the words), run by prove
+#   tests/fuzz/fuzz_NAME.c  LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/NAME/
+#
+# tests/run records what a suite printed, tests/sum counts all of it and decides.
+
+RESULTS	:= $(B)/tests/results
+# seconds each fuzz target runs
+FUZZ_SECONDS ?= 5
+T	?=
+
+# what the rooms' libraries need, wherever it is used
+TEST_LIBS := -larchive -lcurl -ljson-c -lcrypto -lseccomp -lfdt -lz -lbz2 -llzma -lzstd
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_HELPERS := $(patsubst %.c,$(O)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+FUZZERS	:= $(patsubst tests/fuzz/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HELPERS := $(patsubst %.c,$(O)/%.o,$(filter-out tests/fuzz/fuzz_%,$(wildcard tests/fuzz/*.c)))
+E2E_TESTS := $(wildcard tests/e2e/*.t)
+
+# Of the tests $(1), those named by T (without test_, fuzz_ and suffix), or all.
+picked = $(if $(T),$(foreach t,$(T),$(filter %/$(t) %/$(t).t %/test_$(t) %/fuzz_$(t),$(1))),$(1))
+
+tests: $(UNIT_TESTS)
+
+$(UNIT_TESTS): $(B)/tests/unit/%: $(O)/tests/unit/%.o $(UNIT_HELPERS) $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+		-Wl,--end-group -lcmocka $(TEST_LIBS)
+
+ifeq ($(SAN),fuzz)
+fuzzers: $(FUZZERS)
+
+$(FUZZERS): build/fuzz/bin/%: $(O)/tests/fuzz/%.o $(FUZZ_HELPERS) $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group \
+		$(filter %.a,$^) -Wl,--end-group $(TEST_LIBS)
+else
+# The rooms once more, with clang's coverage for libFuzzer. Without clang each target is skipped.
+fuzzers:
+	$(Q)if command -v clang >/dev/null; then $(MAKE) SAN=fuzz fuzzers; fi
+endif
+
+check-unit: $(call picked,$(UNIT_TESTS))
+	$(Q)rm -rf $(RESULTS)
+	$(Q)tests/run unit $(RESULTS) $(call picked,$(UNIT_TESTS))
+	$(Q)tests/sum $(RESULTS)
+
+check-e2e: all
+	$(Q)rm -rf $(RESULTS)
+	$(Q)BUILD=$(B) tests/run e2e $(RESULTS) $(call picked,$(E2E_TESTS))
+	$(Q)tests/sum $(RESULTS)
+
+check-fuzz: fuzzers
+	$(Q)rm -rf $(RESULTS)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz $(RESULTS) $(call picked,$(FUZZERS))
+	$(Q)tests/sum $(RESULTS)
+
+# All suites. The fuzz targets have sanitizers of their own and run in the plain variant only.
+check-built: all tests $(if $(filter 0,$(SAN)),fuzzers)
+	$(Q)rm -rf $(RESULTS)
+	$(Q)tests/run unit $(RESULTS) $(call picked,$(UNIT_TESTS))
+ifeq ($(SAN),0)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz $(RESULTS) $(call picked,$(FUZZERS))
+endif
+	$(Q)BUILD=$(B) tests/run e2e $(RESULTS) $(call picked,$(E2E_TESTS))
+	$(Q)tests/sum $(RESULTS)
+
+.PHONY: tests fuzzers check-unit check-e2e check-fuzz check-built
