@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_CONTROL_H
+#define VMM_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "vmm/loop.h"
+
+/*
+ * control.sock in the pod directory: how the host talks to a running pod. A client sends one verb a
+ * line and gets one line of compact JSON back; it may send more on the same connection. The pod's
+ * loop does what the verb says and replies; nothing is done here.
+ *
+ *   status   {"state":...,"apps":[{"name":...,"state":...,"exit":N},...]}
+ *   stats    {"instructions":N,"memory":N,"vcpus":N}
+ *   stop     ask the apps to end (SIGTERM):  {"ok":true}
+ *   kill     end the VM now:                 {"ok":true}
+ *   other    {"error":"..."}
+ */
+
+#define CONTROL_PATH	    "control.sock"
+#define CONTROL_CLIENTS_MAX 16	/* at once; more wait in the listen queue */
+#define CONTROL_LINE_MAX    256 /* bytes of a request */
+
+enum control_verb {
+	CONTROL_NONE, /* nothing to do */
+	CONTROL_STATUS,
+	CONTROL_STATS,
+	CONTROL_STOP,
+	CONTROL_KILL,
+};
+
+struct control_client {
+	int fd; /* owned, -1: free */
+	uint32_t generation;
+	unsigned len;
+	char line[CONTROL_LINE_MAX];
+};
+
+struct control {
+	struct loop *loop;
+	int fd; /* owned, listening; -1: none */
+	struct control_client client[CONTROL_CLIENTS_MAX];
+};
+
+/* Listen at CONTROL_PATH in the working directory, for its owner and root only. */
+int control_open(struct control *control, struct loop *loop, struct error *err)
+	__attribute__((nonnull));
+/* Close everything and remove the socket. */
+void control_close(struct control *control) __attribute__((nonnull));
+
+/*
+ * A LOOP_CONTROL event. Returns the verb a client asked for; answer it with control_reply() to the
+ * same index, then call again until CONTROL_NONE: a client may have sent several.
+ */
+enum control_verb control_event(struct control *control, uint32_t index) __attribute__((nonnull));
+/* Send one line of JSON (without its newline). A client that does not take it is dropped. */
+void control_reply(struct control *control, uint32_t index, const char *json)
+	__attribute__((nonnull));
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_PLAN_H
+#define VMM_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "vmm/pod.h"
+
+/* From the pod to the bytes of AGENT_PLAN (vmm/agent_proto.h). */
+
+struct plan_args {
+	const char *hostname;
+	uint64_t memory;	/* bytes init waits for; 0: what the guest booted with is all */
+	bool interactive;	/* the single app gets our stdin */
+	bool tty;		/* ... and it is a terminal */
+	uint16_t rows, columns; /* of the terminal */
+};
+
+/* PLAN_FLAGS of an app. */
+uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)
+	__attribute__((nonnull));
+
+/* *ret is malloc()ed, *ret_len bytes, the caller's. -E2BIG beyond AGENT_PLAN_MAX. */
+int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t **ret,
+	       size_t *ret_len, struct error *err) __attribute__((nonnull));
+
+#endif

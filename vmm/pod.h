@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_POD_H
+#define VMM_POD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/str.h"
+
+/*
+ * The pod manifest (appc PodManifest, as a stage0 writes it to the file "pod") as what a machine
+ * and its plan need. The manifest is hostile: it may come from --pod-manifest, and its app sections
+ * from images.
+ */
+
+#define POD_NAME_MAX	   128 /* bytes of an app name: it becomes a file name and an output prefix */
+#define POD_WORDS_MAX	   4096 /* words of one exec, environment variables of one app */
+#define POD_GIDS_MAX	   1024 /* supplementary groups of one app */
+#define POD_NOTES_MAX	   32	/* lines about what is not done */
+#define POD_MEMORY_MIN	   (UINT64_C(128) << 20) /* every guest boots with it */
+#define POD_MEMORY_MAX	   (UINT64_C(1) << 42)	 /* 4 TiB: more than any host this runs on */
+#define POD_DISK_FILES_MAX 1024 /* files one app disk is made of: a layered image has about 130 */
+
+/* How one of an app's standard streams is connected (rkt-behaviour.md section 7.9). */
+enum pod_stdio {
+	POD_STDIO_LOG = 0, /* output: to ours. Input: /dev/null */
+	POD_STDIO_NULL,
+	POD_STDIO_STREAM,
+	POD_STDIO_TTY,
+};
+
+struct pod_app {
+	char *name;
+	struct strv exec;
+	struct strv env; /* NAME=value, with the defaults of section 7.5 */
+	char *user, *group, *workdir;
+	uint32_t *gids;
+	size_t ngids;
+	uint64_t memory; /* limit in bytes, 0: none */
+	uint64_t cpu;	 /* limit in thousandths of a CPU, 0: none */
+	uint64_t caps;	 /* bounding set, bit n is capability n */
+	bool readonly_root;
+	enum pod_stdio in, out, errout;
+};
+
+struct pod_spec {
+	struct pod_app *apps;
+	unsigned napps;
+	struct strv notes; /* what the manifest asks for and does not get, a line each */
+};
+
+/* Parse a manifest. *ret is the caller's to pod_free(). */
+int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *err)
+	__attribute__((nonnull));
+/* Read and parse the file "pod" in a pod directory. */
+int pod_load(int dirfd, struct pod_spec *ret, struct error *err) __attribute__((nonnull));
+void pod_free(struct pod_spec *pod) __attribute__((nonnull));
+
+/* Guest memory in bytes: the sum of the apps' limits, or dflt when no app has one. */
+uint64_t pod_memory(const struct pod_spec *pod, uint64_t dflt) __attribute__((nonnull));
+/* vCPUs: the sum of the apps' limits rounded up, 1 when no app has one, at most host_cpus. */
+unsigned pod_cpus(const struct pod_spec *pod, unsigned host_cpus) __attribute__((nonnull));
+
+/*
+ * Open the files of an app's disk, stage1/rootfs/opt/stage2/APP/disk/{0,1,...}, read-only.
+ * Together, each padded to 4 KiB, they are the app's EROFS image. At most max descriptors, the
+ * caller's.
+ */
+int pod_open_disk(int dirfd, const struct pod_app *app, int *fds, unsigned max, unsigned *ret_n,
+		  struct error *err) __attribute__((nonnull));
+
+/* An appc quantity ("25Mi", "800m", "1.5G", "1e3") in thousandths. Section 1.3 of images.md. */
+bool pod_quantity(const char *text, uint64_t *ret_milli) __attribute__((nonnull));
+
+#endif
