@@ -13,16 +13,29 @@
 /*
  * A virtio device and its virtio-mmio transport (virtio 1.2 section 4.2).
  *
- * The transport owns the registers, the status state machine and the queues; a device gives its
- * identity and five operations. Registers are accessed by vCPU threads, queues are worked by the
- * device loop; lock covers both (it is held when any operation is called), except for interrupt
- * status and acknowledge, which are atomic.
+ * The transport owns the registers, the status state machine, the queues and the eventfds; a device
+ * gives its identity and five operations. Registers are accessed by vCPU threads, queues are worked
+ * by the device loop; lock covers both (it is held when any operation is called), except for
+ * interrupt status and acknowledge, which are atomic, and notifications, which are eventfds.
  *
  * A driver that breaks a rule breaks its own device: virtio_break() sets NEEDS_RESET and the
  * queues stand still until the driver resets. Nothing else of the pod notices.
  */
 
 #define VIRTIO_MAX_QUEUES 8
+
+/* Device status (virtio 1.2 section 2.1) */
+#define VIRTIO_CONFIG_S_ACKNOWLEDGE 1
+#define VIRTIO_CONFIG_S_DRIVER	    2
+#define VIRTIO_CONFIG_S_DRIVER_OK   4
+#define VIRTIO_CONFIG_S_FEATURES_OK 8
+#define VIRTIO_CONFIG_S_NEEDS_RESET 64
+#define VIRTIO_CONFIG_S_FAILED	    128
+
+/* Features every device has (section 6), as bits */
+#define VIRTIO_F_RING_INDIRECT_DESC (UINT64_C(1) << 28)
+#define VIRTIO_F_RING_EVENT_IDX	    (UINT64_C(1) << 29)
+#define VIRTIO_F_VERSION_1	    (UINT64_C(1) << 32)
 
 /* Device ids (virtio 1.2 section 5) */
 #define VIRTIO_ID_NET	  1
@@ -62,19 +75,25 @@ struct virtio_device {
 	/* the transport's */
 	pthread_mutex_t lock;
 	const struct gmem *mem;
-	int irqfd;	   /* owned; an edge per write */
-	uint64_t accepted; /* features, final at FEATURES_OK */
+	int irqfd;		       /* owned; an edge per write: for KVM_IRQFD */
+	int kickfd[VIRTIO_MAX_QUEUES]; /* owned; QueueNotify of each queue: for KVM_IOEVENTFD and
+					* the device loop, which calls virtio_queue_notified() */
+	uint64_t accepted;	       /* features, final at FEATURES_OK */
 	uint32_t status;
 	uint32_t isr; /* atomic */
 	uint32_t device_sel, driver_sel, queue_sel;
 	uint32_t generation; /* of the configuration */
 	uint64_t faults;     /* rules broken by the driver; for the log and stats */
+	const char *fault;   /* the last of them, or NULL */
 };
 
-/* Complete a device whose identity, operations and size_max are set. Takes irqfd over. */
-void virtio_init(struct virtio_device *dev, const struct gmem *mem, int irqfd)
+/*
+ * Complete a device whose identity, operations and size_max are set; makes its eventfds. mem must
+ * outlive the device and be whole before the vCPUs start.
+ */
+int virtio_init(struct virtio_device *dev, const struct gmem *mem, struct error *err)
 	__attribute__((nonnull));
-void virtio_free(struct virtio_device *dev);
+void virtio_free(struct virtio_device *dev); /* what virtio_init() made; not dev itself */
 
 /* Register access at offset within the device's window, len 1, 2, 4 or 8. For vCPU threads. */
 void virtio_mmio_read(struct virtio_device *dev, uint64_t offset, void *data, uint32_t len)
@@ -82,7 +101,10 @@ void virtio_mmio_read(struct virtio_device *dev, uint64_t offset, void *data, ui
 void virtio_mmio_write(struct virtio_device *dev, uint64_t offset, const void *data, uint32_t len)
 	__attribute__((nonnull));
 
-/* The device loop's entry for a queue notification: takes the lock, checks DRIVER_OK. */
+/*
+ * The device loop's entry when a queue's kickfd is readable: empties it, takes the lock, checks
+ * DRIVER_OK. Work for one queue is bounded: what is left over kicks the queue again.
+ */
 void virtio_queue_notified(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
 
 /* For devices, lock held. */
@@ -91,11 +113,16 @@ bool virtio_active(const struct virtio_device *dev) __attribute__((nonnull)); /*
 void virtio_signal_used(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
 /* The configuration changed. */
 void virtio_signal_config(struct virtio_device *dev) __attribute__((nonnull));
-void virtio_break(struct virtio_device *dev) __attribute__((nonnull));
+/* The driver broke a rule, said in why (a literal). The device stands still until reset. */
+void virtio_break(struct virtio_device *dev, const char *why) __attribute__((nonnull));
+/* Have the device loop come (back) to a queue. From any thread; the lock is not needed. */
+void virtio_kick(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
 
 /*
  * Work a queue until it is empty: do_chain() returns the bytes written, or -1 to stop here and put
- * the chain back. Handles broken queues, arming and the interrupt, so that devices do not.
+ * the chain back (a later virtio_drain() gets it again), or has called virtio_break(). Handles
+ * broken queues, arming and the interrupt, so that devices do not. After as many chains as the
+ * queue has entries the loop gets its turn, so that a driver that never stops starves nobody.
  */
 void virtio_drain(struct virtio_device *dev, unsigned queue,
 		  int64_t (*do_chain)(struct virtio_device *dev, struct vq_chain *chain))
