@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Install the Debian packages tripod is built, tested and measured with. The only place that runs
-# apt-get; does nothing (and needs no root) when all of them are there.
+# Install the Debian packages tripod is built, tested and measured with, and fetch those whose files
+# go into images. The only place that runs apt-get; does nothing (and needs no root) when all of
+# them are there.
 set -eu
+cd "$(dirname "$0")"
 
 # compilers and libraries
 build="gcc libc6-dev musl-tools make pkg-config
@@ -25,13 +27,14 @@ for package in $build $kernel $images $tests $bench; do
 	*) missing="$missing $package" ;;
 	esac
 done
-[ -n "$missing" ] || exit 0
-
-if [ "$(id -u)" -ne 0 ]; then
-	echo "deps: missing packages, run 'sudo make deps':$missing" >&2
-	exit 1
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "deps: missing packages, run 'sudo make deps':$missing" >&2
+		exit 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -q -y --no-install-recommends $missing
 fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -q
-# shellcheck disable=SC2086 # a list of words
-apt-get install -q -y --no-install-recommends $missing
+images/debs.sh build/debs

@@ -18,8 +18,8 @@
 : "${LIMIT:=120}" # seconds run() gives a command
 TOP=$PWD
 TRIPOD=$TOP/$BUILD/bin/tripod
-export STAGE1=$TOP/$BUILD/bin/stage1-kvm.aci
-export IMAGES=$TOP/build/images
+export STAGE1="$TOP/$BUILD/bin/stage1-kvm.aci"
+export IMAGES="$TOP/build/images"
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/tripod-test.XXXXXX") || exit 1
 DATA=$WORK/data
 tests_run=0
