@@ -2,6 +2,11 @@
 #include "common/gmem.h"
 
 #include <string.h>
+#include <sys/mman.h>
+
+#include "common/util.h"
+
+#define HOST_PAGE ((uintptr_t)4096)
 
 static bool blocks_exist(const struct gmem_region *r, uint64_t offset, uint64_t len)
 {
@@ -55,4 +60,16 @@ bool gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len)
 	if (p)
 		memset(p, 0, len);
 	return p;
+}
+
+void gmem_release(void *p, size_t len)
+{
+	uintptr_t start = ALIGN_UP((uintptr_t)p, HOST_PAGE);
+	uintptr_t end = ((uintptr_t)p + len) & ~(HOST_PAGE - 1);
+
+	if (start >= end)
+		return;
+	/* A hole in the file behind a shared mapping; private memory has none and is dropped. */
+	if (madvise((void *)start, end - start, MADV_REMOVE) < 0)
+		(void)madvise((void *)start, end - start, MADV_DONTNEED);
 }

@@ -32,7 +32,8 @@ struct gmem {
 	unsigned nregions;
 };
 
-/* The host address of [gpa, gpa + len) when it lies wholly in one region, else NULL. len may be 0. */
+/* The host address of [gpa, gpa + len) when it lies wholly in one region, else NULL. len may be 0.
+ */
 void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len) __attribute__((nonnull));
 
 /* Copy in or out. False, and nothing copied, when the range is not wholly in one region. */
@@ -41,6 +42,13 @@ bool gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, size_t len)
 bool gmem_write(const struct gmem *mem, uint64_t gpa, const void *src, size_t len)
 	__attribute__((nonnull));
 bool gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len) __attribute__((nonnull));
+
+/*
+ * Give the whole host pages of [p, p + len) back to the host; p is from gmem_ptr(). Shared memory
+ * reads as zeroes from then on, a private mapping of a file as the file. A hint: what the host can
+ * not take back stays.
+ */
+void gmem_release(void *p, size_t len) __attribute__((nonnull));
 
 /* Single loads and stores of shared ring fields through checked pointers from gmem_ptr(). */
 static inline uint16_t gmem_load_le16(const void *p)
