@@ -118,6 +118,10 @@ void virtio_break(struct virtio_device *dev, const char *why) __attribute__((non
 /* Have the device loop come (back) to a queue. From any thread; the lock is not needed. */
 void virtio_kick(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
 
+/* For config_read: copy from a device's configuration as it stands in memory; dst was zeroed. */
+void virtio_config_copy(const void *config, size_t size, uint32_t off, void *dst, uint32_t len)
+	__attribute__((nonnull));
+
 /*
  * Work a queue until it is empty: do_chain() returns the bytes written, or -1 to stop here and put
  * the chain back (a later virtio_drain() gets it again), or has called virtio_break(). Handles

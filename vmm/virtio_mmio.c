@@ -201,6 +201,12 @@ void virtio_drain(struct virtio_device *dev, unsigned queue,
 		virtio_kick(dev, queue);
 }
 
+void virtio_config_copy(const void *config, size_t size, uint32_t off, void *dst, uint32_t len)
+{
+	if (off < size)
+		memcpy(dst, (const uint8_t *)config + off, MIN(len, size - off));
+}
+
 static struct virtqueue *selected_queue(struct virtio_device *dev)
 {
 	return dev->queue_sel < dev->nqueues ? &dev->vq[dev->queue_sel] : NULL;

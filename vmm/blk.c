@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-blk over host files.
+ *
+ * A disk is an ascending list of segments, each a file from its first byte on, with zeroes between
+ * them and up to the next 4 KiB boundary behind the last. So an image's metadata and its layers'
+ * data files, shared by any number of images, are one read-only disk without being copied together.
+ *
+ * A request is worked where it is popped, on the device loop's thread: preadv() and pwritev() go
+ * straight between the file and the guest's buffers. Image data is mostly in the host's page cache,
+ * where that is a copy; a miss makes the pod's other devices wait for the host's disk, which only
+ * that pod notices, and saves each pod a thread pool and each request two context switches.
+ *
+ * Whatever length the driver gives is bounded by BLK_DATA_MAX, whatever sector by the capacity, and
+ * the number of system calls by the descriptors and segments a request can touch.
+ */
+#include "vmm/blk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+
+#define SECTOR	    512
+#define DISK_ALIGN  4096		/* segments begin and the disk ends on multiples of this */
+#define DISK_MAX    (UINT64_C(1) << 50) /* bytes; keeps every sum of offsets far from wrapping */
+#define STATUS_SIZE 1
+
+/* What a request may be: Linux honours both, so a request over the product is no request of its. */
+#define BLK_SIZE_MAX ((uint32_t)(1 * MIB)) /* bytes of a segment of a request */
+#define BLK_SEG_MAX  (BLK_QUEUE_SIZE - 2)  /* segments: header and status need two descriptors */
+#define BLK_DATA_MAX ((uint64_t)BLK_SIZE_MAX * BLK_SEG_MAX)
+
+#define BLK_RANGES_MAX	      16	 /* ranges of one DISCARD or WRITE_ZEROES */
+#define BLK_RANGE_SECTORS_MAX (1U << 21) /* sectors of a range: 1 GiB */
+
+#define VIRTIO_BLK_F_SIZE_MAX	  (UINT64_C(1) << 1)
+#define VIRTIO_BLK_F_SEG_MAX	  (UINT64_C(1) << 2)
+#define VIRTIO_BLK_F_RO		  (UINT64_C(1) << 5)
+#define VIRTIO_BLK_F_FLUSH	  (UINT64_C(1) << 9)
+#define VIRTIO_BLK_F_DISCARD	  (UINT64_C(1) << 13)
+#define VIRTIO_BLK_F_WRITE_ZEROES (UINT64_C(1) << 14)
+
+enum {
+	VIRTIO_BLK_T_IN = 0,
+	VIRTIO_BLK_T_OUT = 1,
+	VIRTIO_BLK_T_FLUSH = 4,
+	VIRTIO_BLK_T_GET_ID = 8,
+	VIRTIO_BLK_T_DISCARD = 11,
+	VIRTIO_BLK_T_WRITE_ZEROES = 13,
+};
+
+enum blk_status {
+	VIRTIO_BLK_S_OK = 0,
+	VIRTIO_BLK_S_IOERR = 1,
+	VIRTIO_BLK_S_UNSUPP = 2,
+};
+
+#define VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP 1
+
+struct virtio_blk_config {
+	uint64_t capacity;
+	uint32_t size_max;
+	uint32_t seg_max;
+	uint8_t geometry[4];
+	uint32_t blk_size;
+	uint8_t topology[8];
+	uint8_t writeback;
+	uint8_t unused0;
+	uint16_t num_queues;
+	uint32_t max_discard_sectors;
+	uint32_t max_discard_seg;
+	uint32_t discard_sector_alignment;
+	uint32_t max_write_zeroes_sectors;
+	uint32_t max_write_zeroes_seg;
+	uint8_t write_zeroes_may_unmap;
+	uint8_t unused1[3];
+} __attribute__((packed));
+_Static_assert(offsetof(struct virtio_blk_config, write_zeroes_may_unmap) == 56, "virtio 5.2.4");
+
+struct virtio_blk_req {
+	uint32_t type;
+	uint32_t reserved;
+	uint64_t sector;
+};
+
+struct virtio_blk_range {
+	uint64_t sector;
+	uint32_t num_sectors;
+	uint32_t flags;
+};
+
+static struct blk *to_blk(struct virtio_device *dev)
+{
+	return container_of(dev, struct blk, dev);
+}
+
+static void config_read(struct virtio_device *dev, uint32_t off, void *dst, uint32_t len)
+{
+	const struct blk *blk = to_blk(dev);
+	struct virtio_blk_config config = {
+		.capacity = blk->sectors,
+		.size_max = BLK_SIZE_MAX,
+		.seg_max = BLK_SEG_MAX,
+	};
+
+	if (blk->writable) {
+		config.max_discard_sectors = BLK_RANGE_SECTORS_MAX;
+		config.max_discard_seg = BLK_RANGES_MAX;
+		config.discard_sector_alignment = DISK_ALIGN / SECTOR;
+		config.max_write_zeroes_sectors = BLK_RANGE_SECTORS_MAX;
+		config.max_write_zeroes_seg = BLK_RANGES_MAX;
+		config.write_zeroes_may_unmap = 1;
+	}
+	virtio_config_copy(&config, sizeof(config), off, dst, len);
+}
+
+static bool in_disk(const struct blk *blk, uint64_t sector, uint64_t count)
+{
+	return count <= blk->sectors && sector <= blk->sectors - count;
+}
+
+/* Drop the first done bytes from *n iovecs at iov. */
+static struct iovec *iov_advance(struct iovec *iov, int *n, size_t done)
+{
+	while (*n && done >= iov->iov_len) {
+		done -= iov->iov_len;
+		iov++;
+		(*n)--;
+	}
+	if (*n) {
+		iov->iov_base = (uint8_t *)iov->iov_base + done;
+		iov->iov_len -= done;
+	}
+	return iov;
+}
+
+/* preadv() or pwritev() until all is moved. False on any failure, a file that ends before too. */
+static bool transfer(int fd, struct iovec *iov, int n, uint64_t offset, bool write)
+{
+	while (n) {
+		ssize_t done = write ? pwritev(fd, iov, n, (off_t)offset)
+				     : preadv(fd, iov, n, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return false;
+		offset += (uint64_t)done;
+		iov = iov_advance(iov, &n, (size_t)done);
+	}
+	return true;
+}
+
+static void iov_zero(const struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++)
+		memset(iov[i].iov_base, 0, iov[i].iov_len);
+}
+
+/* The last segment that begins at or before pos, or NULL. */
+static const struct blk_segment *segment_at(const struct blk *blk, uint64_t pos)
+{
+	size_t lo = 0, hi = blk->nsegments;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (blk->segments[mid].offset <= pos)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo ? &blk->segments[lo - 1] : NULL;
+}
+
+/* Fill len bytes of the chain's writable part from the disk at pos: data and gaps by turns. */
+static bool disk_read(const struct blk *blk, struct vq_chain *chain, uint64_t pos, uint64_t len)
+{
+	const struct blk_segment *end = blk->segments + blk->nsegments;
+	const struct blk_segment *seg = segment_at(blk, pos);
+	const struct blk_segment *next = seg ? seg + 1 : blk->segments;
+	struct iovec iov[VQ_CHAIN_MAX];
+
+	while (len) {
+		uint64_t until = next < end ? next->offset : pos + len;
+		bool data = seg && pos - seg->offset < seg->length;
+		uint64_t part;
+		int n;
+
+		if (data)
+			until = MIN(until, seg->offset + seg->length);
+		part = MIN(len, until - pos);
+		n = vq_chain_write_iov(chain, part, iov);
+		if (n < 0)
+			return false;
+		if (!data)
+			iov_zero(iov, n);
+		else if (!transfer(seg->fd, iov, n, pos - seg->offset, false))
+			return false;
+		pos += part;
+		len -= part;
+		if (next < end && pos == next->offset)
+			seg = next++;
+	}
+	return true;
+}
+
+static enum blk_status do_in(const struct blk *blk, struct vq_chain *chain, uint64_t sector)
+{
+	uint64_t len = chain->write_len - STATUS_SIZE;
+
+	if (len % SECTOR || len > BLK_DATA_MAX || !in_disk(blk, sector, len / SECTOR))
+		return VIRTIO_BLK_S_IOERR;
+	if (!disk_read(blk, chain, sector * SECTOR, len))
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
+static enum blk_status do_out(const struct blk *blk, struct vq_chain *chain, uint64_t sector)
+{
+	uint64_t len = chain->read_len - chain->read_pos;
+	struct iovec iov[VQ_CHAIN_MAX];
+	int n;
+
+	if (!blk->writable)
+		return VIRTIO_BLK_S_IOERR;
+	if (len % SECTOR || len > BLK_DATA_MAX || !in_disk(blk, sector, len / SECTOR))
+		return VIRTIO_BLK_S_IOERR;
+	n = vq_chain_read_iov(chain, len, iov);
+	if (n < 0 || !transfer(blk->segments[0].fd, iov, n, sector * SECTOR, true))
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
+static enum blk_status do_flush(const struct blk *blk)
+{
+	if (blk->writable && fdatasync(blk->segments[0].fd) < 0)
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
+static enum blk_status do_get_id(const struct blk *blk, struct vq_chain *chain)
+{
+	vq_chain_write(chain, blk->serial,
+		       MIN(sizeof(blk->serial), chain->write_len - STATUS_SIZE));
+	return VIRTIO_BLK_S_OK;
+}
+
+static enum blk_status check_range(const struct blk *blk, const struct virtio_blk_range *range,
+				   uint32_t allowed_flags)
+{
+	if (range->flags & ~allowed_flags)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (range->num_sectors > BLK_RANGE_SECTORS_MAX ||
+	    !in_disk(blk, range->sector, range->num_sectors))
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
+/* Make a range read as zeroes, without its blocks if unmap. */
+static enum blk_status zero_range(int fd, const struct virtio_blk_range *range, bool unmap)
+{
+	off_t offset = (off_t)(range->sector * SECTOR);
+	off_t len = (off_t)range->num_sectors * SECTOR;
+
+	if (!len)
+		return VIRTIO_BLK_S_OK;
+	if (!unmap && !fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, len))
+		return VIRTIO_BLK_S_OK;
+	/* Not every file system can zero without freeing (tmpfs); a hole reads the same. */
+	if (!unmap && errno != EOPNOTSUPP)
+		return VIRTIO_BLK_S_IOERR;
+	if (!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len))
+		return VIRTIO_BLK_S_OK;
+	return errno == EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
+
+/* DISCARD and WRITE_ZEROES: all ranges are copied and checked before the first is worked. */
+static enum blk_status do_ranges(const struct blk *blk, struct vq_chain *chain, bool discard)
+{
+	struct virtio_blk_range ranges[BLK_RANGES_MAX];
+	size_t len = chain->read_len - chain->read_pos, n = len / sizeof(ranges[0]);
+	enum blk_status status = VIRTIO_BLK_S_OK;
+
+	if (!blk->writable)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (!n || n > BLK_RANGES_MAX || len % sizeof(ranges[0]))
+		return VIRTIO_BLK_S_IOERR;
+	vq_chain_read(chain, ranges, len);
+	for (size_t i = 0; i < n && status == VIRTIO_BLK_S_OK; i++)
+		status = check_range(blk, &ranges[i],
+				     discard ? 0 : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
+	for (size_t i = 0; i < n && status == VIRTIO_BLK_S_OK; i++)
+		status = zero_range(blk->segments[0].fd, &ranges[i], discard || ranges[i].flags);
+	return status;
+}
+
+static int64_t do_request(struct virtio_device *dev, struct vq_chain *chain)
+{
+	const struct blk *blk = to_blk(dev);
+	const struct iovec *last;
+	struct virtio_blk_req req;
+	enum blk_status status;
+
+	if (!chain->write_len || vq_chain_read(chain, &req, sizeof(req)) != sizeof(req)) {
+		virtio_break(dev, "block request without header or status");
+		return -1;
+	}
+	switch (req.type) {
+	case VIRTIO_BLK_T_IN:
+		status = do_in(blk, chain, req.sector);
+		break;
+	case VIRTIO_BLK_T_OUT:
+		status = do_out(blk, chain, req.sector);
+		break;
+	case VIRTIO_BLK_T_FLUSH:
+		status = do_flush(blk);
+		break;
+	case VIRTIO_BLK_T_GET_ID:
+		status = do_get_id(blk, chain);
+		break;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		status = do_ranges(blk, chain, req.type == VIRTIO_BLK_T_DISCARD);
+		break;
+	default:
+		status = VIRTIO_BLK_S_UNSUPP;
+		break;
+	}
+	/* The status is the very last writable byte, however the driver split its buffers. */
+	last = &chain->iov[chain->nread + chain->nwrite - 1];
+	((uint8_t *)last->iov_base)[last->iov_len - 1] = (uint8_t)status;
+	return STATUS_SIZE + (status == VIRTIO_BLK_S_OK ? (int64_t)chain->write_pos : 0);
+}
+
+static void notify(struct virtio_device *dev, unsigned queue)
+{
+	virtio_drain(dev, queue, do_request);
+}
+
+static const struct virtio_ops blk_ops = {
+	.config_read = config_read,
+	.notify = notify,
+};
+
+/* Where segment ends on the disk, or an error. previous is the end of the one before. */
+static int check_segment(const struct blk_params *params, size_t i, uint64_t previous,
+			 uint64_t *ret_end, struct error *err)
+{
+	const struct blk_segment *seg = &params->segments[i];
+	int flags = fcntl(seg->fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0 || fstat(seg->fd, &st) < 0)
+		return error_errno(err, "%s: segment %zu", params->name, i);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: segment %zu is not a file", params->name, i);
+	if ((flags & O_ACCMODE) != (params->writable ? O_RDWR : O_RDONLY))
+		return error_set(err, -EINVAL, "%s: segment %zu is open in the wrong mode",
+				 params->name, i);
+	if (!seg->length || seg->length > DISK_MAX || seg->length > (uint64_t)st.st_size)
+		return error_set(err, -EINVAL, "%s: segment %zu is not as long as its file",
+				 params->name, i);
+	if (seg->offset % DISK_ALIGN || seg->offset < previous || seg->offset > DISK_MAX)
+		return error_set(err, -EINVAL, "%s: segment %zu is out of place", params->name, i);
+	*ret_end = seg->offset + seg->length;
+	return 0;
+}
+
+static int check_disk(const struct blk_params *params, uint64_t *ret_bytes, struct error *err)
+{
+	uint64_t end = 0;
+
+	if (!params->nsegments || params->nsegments > BLK_SEGMENTS_MAX)
+		return error_set(err, -EINVAL, "%s: %zu segments", params->name, params->nsegments);
+	for (size_t i = 0; i < params->nsegments; i++) {
+		int r = check_segment(params, i, end, &end, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (params->writable &&
+	    (params->nsegments != 1 || params->segments[0].offset || end % SECTOR))
+		return error_set(err, -EINVAL, "%s: a writable disk is one file of whole sectors",
+				 params->name);
+	*ret_bytes = params->writable ? end : ALIGN_UP(end, (uint64_t)DISK_ALIGN);
+	return 0;
+}
+
+int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk **ret,
+	    struct error *err)
+{
+	size_t size = params->nsegments * sizeof(params->segments[0]);
+	uint64_t bytes = 0;
+	struct blk *blk;
+	int r;
+
+	r = check_disk(params, &bytes, err);
+	if (r < 0)
+		return r;
+	blk = xcalloc(1, sizeof(*blk));
+	snprintf(blk->name, sizeof(blk->name), "%s", params->name);
+	memcpy(blk->serial, params->serial, strnlen(params->serial, sizeof(blk->serial)));
+	blk->writable = params->writable;
+	blk->sectors = bytes / SECTOR;
+	blk->dev = (struct virtio_device){
+		.ops = &blk_ops,
+		.name = blk->name,
+		.id = VIRTIO_ID_BLOCK,
+		.offered = VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_FLUSH |
+			   (blk->writable ? VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES
+					  : VIRTIO_BLK_F_RO),
+		.nqueues = 1,
+		.vq[0].size_max = BLK_QUEUE_SIZE,
+	};
+	r = virtio_init(&blk->dev, mem, err);
+	if (r < 0) {
+		free(blk);
+		return r;
+	}
+	blk->segments = xcalloc(params->nsegments, sizeof(params->segments[0]));
+	memcpy(blk->segments, params->segments, size);
+	blk->nsegments = params->nsegments;
+	*ret = blk;
+	return 0;
+}
+
+void blk_free(struct blk *blk)
+{
+	if (!blk)
+		return;
+	virtio_free(&blk->dev);
+	for (size_t i = 0; i < blk->nsegments; i++)
+		close(blk->segments[i].fd);
+	free(blk->segments);
+	free(blk);
+}
