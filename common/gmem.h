@@ -32,8 +32,7 @@ struct gmem {
 	unsigned nregions;
 };
 
-/* The host address of [gpa, gpa + len) when it lies wholly in one region, else NULL. len may be 0.
- */
+/* The host address of [gpa, gpa + len) if it lies wholly in one region, else NULL. len may be 0. */
 void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len) __attribute__((nonnull));
 
 /* Copy in or out. False, and nothing copied, when the range is not wholly in one region. */
