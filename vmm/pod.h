@@ -71,7 +71,4 @@ unsigned pod_cpus(const struct pod_spec *pod, unsigned host_cpus) __attribute__(
 int pod_open_disk(int dirfd, const struct pod_app *app, int *fds, unsigned max, unsigned *ret_n,
 		  struct error *err) __attribute__((nonnull));
 
-/* An appc quantity ("25Mi", "800m", "1.5G", "1e3") in thousandths. Section 1.3 of images.md. */
-bool pod_quantity(const char *text, uint64_t *ret_milli) __attribute__((nonnull));
-
 #endif

@@ -25,7 +25,7 @@
 #define VSOCK_GUEST_CID 3 /* local to the VM: every pod's guest may have the same */
 
 #define VSOCK_CONNS_MAX 256	     /* three streams for each of 64 apps, control, sessions */
-#define VSOCK_CREDIT	(256U << 10) /* bytes kept for a connection: four packets in flight */
+#define VSOCK_CREDIT	(512U << 10) /* bytes kept for a connection; half of it is worth an update */
 #define VSOCK_PKT_MAX	(64U << 10)  /* payload of one packet: the largest Linux sends */
 #define VSOCK_STRAY_MAX 32 /* resets owed to ports without a connection; more are not answered */
 
@@ -74,9 +74,8 @@ struct vsock {
 	struct virtio_device dev; /* first: operations cast */
 	const struct vsock_ops *ops;
 	void *ctx;
-	uint8_t *buf; /* VSOCK_CONNS_MAX * VSOCK_CREDIT, populated when touched */
-	int wakefd;   /* owned eventfd: the driver reset the device, call vsock_wake() */
-	bool pumping;
+	uint8_t *buf;  /* VSOCK_CONNS_MAX * VSOCK_CREDIT, populated when touched */
+	int wakefd;    /* owned eventfd: the driver reset the device, call vsock_wake() */
 	unsigned next; /* connection that is served first, so that none starves */
 	struct vsock_conn conn[VSOCK_CONNS_MAX];
 	struct {
@@ -106,7 +105,10 @@ void vsock_wake(struct vsock *vs) __attribute__((nonnull));
 /* Send; how many bytes were taken. Fewer than len: writable() tells when to go on. */
 size_t vsock_send(struct vsock *vs, unsigned conn, const void *data, size_t len)
 	__attribute__((nonnull));
-/* Tell the guest which directions have ended for us (VSOCK_SHUTDOWN_*). */
+/*
+ * Tell the guest which directions have ended for us (VSOCK_SHUTDOWN_*). What it sends after RCV is
+ * dropped; bytes kept before are still offered.
+ */
 void vsock_shutdown(struct vsock *vs, unsigned conn, unsigned flags) __attribute__((nonnull));
 /* End the connection now, forgetting kept bytes. No operation is called for it any more. */
 void vsock_reset(struct vsock *vs, unsigned conn) __attribute__((nonnull));

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/isolator.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "vmm/pod.h"
+
+/* Capability names by number (linux/capability.h). */
+static const char *const cap_names[] = {
+	"CHOWN",
+	"DAC_OVERRIDE",
+	"DAC_READ_SEARCH",
+	"FOWNER",
+	"FSETID",
+	"KILL",
+	"SETGID",
+	"SETUID",
+	"SETPCAP",
+	"LINUX_IMMUTABLE",
+	"NET_BIND_SERVICE",
+	"NET_BROADCAST",
+	"NET_ADMIN",
+	"NET_RAW",
+	"IPC_LOCK",
+	"IPC_OWNER",
+	"SYS_MODULE",
+	"SYS_RAWIO",
+	"SYS_CHROOT",
+	"SYS_PTRACE",
+	"SYS_PACCT",
+	"SYS_ADMIN",
+	"SYS_BOOT",
+	"SYS_NICE",
+	"SYS_RESOURCE",
+	"SYS_TIME",
+	"SYS_TTY_CONFIG",
+	"MKNOD",
+	"LEASE",
+	"AUDIT_WRITE",
+	"AUDIT_CONTROL",
+	"SETFCAP",
+	"MAC_OVERRIDE",
+	"MAC_ADMIN",
+	"SYSLOG",
+	"WAKE_ALARM",
+	"BLOCK_SUSPEND",
+	"AUDIT_READ",
+	"PERFMON",
+	"BPF",
+	"CHECKPOINT_RESTORE",
+};
+
+#define CAP(n) (UINT64_C(1) << (n))
+/* rkt's default bounding set (rkt-behaviour.md section 7.3), in the order above */
+#define CAPS_DEFAULT                                                                               \
+	(CAP(0) | CAP(1) | CAP(3) | CAP(4) | CAP(5) | CAP(6) | CAP(7) | CAP(8) | CAP(10) |         \
+	 CAP(13) | CAP(18) | CAP(27) | CAP(29) | CAP(31))
+
+/* What follows the number; false when it is no suffix. Multiplies thousandths. */
+static bool quantity_suffix(const char *s, uint64_t *milli)
+{
+	static const char *const names[] = {"k", "M", "G", "T", "P", "E"};
+	uint64_t factor = 1000, binary = 1024;
+
+	if (!*s)
+		return true;
+	if (!strcmp(s, "m")) {
+		*milli = DIV_ROUND_UP(*milli, 1000);
+		return true;
+	}
+	if (!strcmp(s, "K"))
+		s = "k";
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(s, names[i]))
+			return !__builtin_mul_overflow(*milli, factor, milli);
+		if (s[0] == (i ? names[i][0] : 'K') && s[1] == 'i' && !s[2])
+			return !__builtin_mul_overflow(*milli, binary, milli);
+		if (__builtin_mul_overflow(factor, 1000, &factor) ||
+		    __builtin_mul_overflow(binary, 1024, &binary))
+			return false;
+	}
+	if (s[0] == 'e' || s[0] == 'E') {
+		unsigned long long power;
+
+		if (s[1] == '-')
+			return false; /* finer than what limits are in */
+		if (!str_to_u64(s + 1 + (s[1] == '+'), 18, &power))
+			return false;
+		while (power--)
+			if (__builtin_mul_overflow(*milli, 10, milli))
+				return false;
+		return true;
+	}
+	return false;
+}
+
+bool isolator_quantity(const char *text, uint64_t *ret_milli)
+{
+	const char *s = text + (*text == '+');
+	uint64_t milli = 0, scale = 1000;
+	bool digits = false, rest = false;
+
+	for (; *s >= '0' && *s <= '9'; s++, digits = true)
+		if (__builtin_mul_overflow(milli, 10, &milli) ||
+		    __builtin_add_overflow(milli, (uint64_t)(*s - '0') * 1000, &milli))
+			return false;
+	if (*s == '.') {
+		for (s++; *s >= '0' && *s <= '9'; s++, digits = true) {
+			scale /= 10;
+			rest |= !scale && *s != '0';
+			if (__builtin_add_overflow(milli, (uint64_t)(*s - '0') * scale, &milli))
+				return false;
+		}
+		milli += rest; /* finer than a thousandth: up */
+	}
+	if (!digits || !quantity_suffix(s, &milli))
+		return false;
+	*ret_milli = milli;
+	return true;
+}
+
+/* The limit of a resource isolator's value, in thousandths; 0 when it sets none. */
+static int get_limit(struct json_object *value, const char *what, uint64_t *ret, struct error *err)
+{
+	struct json_object *limit = NULL;
+	const char *text;
+
+	if (!json_object_is_type(value, json_type_object))
+		return error_set(err, -EINVAL, "isolator %s: the value is not an object", what);
+	if (!json_object_object_get_ex(value, "limit", &limit) || !limit)
+		return 0;
+	text = json_object_get_string(limit);
+	if (!json_object_is_type(limit, json_type_string) &&
+	    !json_object_is_type(limit, json_type_int) &&
+	    !json_object_is_type(limit, json_type_double))
+		return error_set(err, -EINVAL, "isolator %s: the limit is not a quantity", what);
+	if (!isolator_quantity(text, ret))
+		return error_set(err, -EINVAL, "isolator %s: bad limit \"%s\"", what, text);
+	return 0;
+}
+
+static int get_caps(struct json_object *value, const char *what, uint64_t *ret, struct error *err)
+{
+	struct json_object *set = NULL;
+	uint64_t caps = 0;
+	int r = json_object_is_type(value, json_type_object)
+			? json_get_array(value, "set", &set, err)
+			: -EINVAL;
+
+	if (r < 0 || !set || !json_object_array_length(set))
+		return error_set(err, -EINVAL, "isolator %s: no set of capabilities", what);
+	for (size_t i = 0; i < json_object_array_length(set); i++) {
+		struct json_object *entry = json_object_array_get_idx(set, i);
+		const char *name = json_object_is_type(entry, json_type_string)
+					   ? json_object_get_string(entry)
+					   : "";
+		unsigned n = 0;
+
+		if (str_starts_with(name, "CAP_"))
+			name += 4;
+		while (n < ARRAY_SIZE(cap_names) && strcmp(name, cap_names[n]))
+			n++;
+		if (n == ARRAY_SIZE(cap_names))
+			return error_set(err, -EINVAL, "isolator %s: unknown capability \"%s\"",
+					 what, name);
+		caps |= CAP(n);
+	}
+	*ret = caps;
+	return 0;
+}
+
+/* One isolator; known says whether it is one that is enforced. */
+static int parse_one(const char *name, struct json_object *value, struct isolators *iso,
+		     uint64_t *remove, bool *ret_known, struct error *err)
+{
+	*ret_known = true;
+	if (!strcmp(name, "resource/memory"))
+		return get_limit(value, name, &iso->memory, err);
+	if (!strcmp(name, "resource/cpu"))
+		return get_limit(value, name, &iso->cpu, err);
+	if (!strcmp(name, "os/linux/capabilities-retain-set"))
+		return get_caps(value, name, &iso->caps, err);
+	if (!strcmp(name, "os/linux/capabilities-remove-set"))
+		return get_caps(value, name, remove, err);
+	*ret_known = false;
+	return 0;
+}
+
+int isolators_parse(struct json_object *section, struct isolators *ret, struct strv *ignored,
+		    struct error *err)
+{
+	struct isolators iso = {0};
+	struct json_object *list = NULL;
+	uint64_t remove = 0;
+	int r = json_get_array(section, "isolators", &list, err);
+
+	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++) {
+		struct json_object *entry = json_object_array_get_idx(list, i), *value = NULL;
+		const char *name = NULL;
+		bool known;
+
+		if (!json_object_is_type(entry, json_type_object))
+			return error_set(err, -EINVAL, "an isolator is not an object");
+		r = json_get_string(entry, "name", &name, err);
+		if (r < 0)
+			break;
+		if (!name)
+			return error_set(err, -EINVAL, "an isolator has no name");
+		json_object_object_get_ex(entry, "value", &value);
+		r = parse_one(name, value, &iso, &remove, &known, err);
+		if (!known && ignored->n < ISOLATORS_IGNORED_MAX)
+			strv_add(ignored, name);
+	}
+	if (r < 0)
+		return r;
+	if (iso.caps && remove)
+		return error_set(err, -EINVAL, "capabilities are both retained and removed");
+	if (!iso.caps)
+		iso.caps = CAPS_DEFAULT & ~remove;
+	iso.memory /= 1000;
+	if (iso.memory > POD_MEMORY_MAX)
+		return error_set(err, -EINVAL, "memory limit over %llu bytes",
+				 (unsigned long long)POD_MEMORY_MAX);
+	*ret = iso;
+	return 0;
+}

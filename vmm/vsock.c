@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-vsock, device side.
+ *
+ * Packets from the guest (tx queue) are handled at once, always: what they carry is taken by the
+ * endpoint or fits into the connection's buffer, since a guest that sends more than its credit is
+ * reset. Packets to the guest need a buffer the guest has put into the rx queue, which it may
+ * withhold. So nothing is queued: a connection remembers which packets it owes (a flag each, an
+ * owed credit update has no history), resets owed to ports without a connection wait in a short
+ * list, and payload stays with the endpoint, who is told by writable() when to go on. pump() pays
+ * when the guest gives buffers.
+ *
+ * A connection is OPEN while the guest may use it. After a reset from either side, or when the
+ * guest has shut down both directions, it is GONE: its ports name nothing any more, but its slot
+ * stays until the RST is sent and the bytes already received are taken.
+ *
+ * Counters of bytes are 32 bits and wrap, as the specification has them; only differences count.
+ */
+#include "vmm/vsock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "common/util.h"
+
+enum {
+	QUEUE_RX,
+	QUEUE_TX,
+	QUEUE_EVENT,
+	QUEUES,
+};
+
+enum {
+	VIRTIO_VSOCK_OP_REQUEST = 1,
+	VIRTIO_VSOCK_OP_RESPONSE = 2,
+	VIRTIO_VSOCK_OP_RST = 3,
+	VIRTIO_VSOCK_OP_SHUTDOWN = 4,
+	VIRTIO_VSOCK_OP_RW = 5,
+	VIRTIO_VSOCK_OP_CREDIT_UPDATE = 6,
+	VIRTIO_VSOCK_OP_CREDIT_REQUEST = 7,
+};
+
+#define VIRTIO_VSOCK_F_STREAM	 0
+#define VIRTIO_VSOCK_TYPE_STREAM 1
+
+struct virtio_vsock_hdr {
+	uint64_t src_cid, dst_cid;
+	uint32_t src_port, dst_port;
+	uint32_t len;
+	uint16_t type, op;
+	uint32_t flags;
+	uint32_t buf_alloc, fwd_cnt;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct virtio_vsock_hdr) == 44, "virtio 1.2 section 5.10.6");
+
+/* struct vsock_conn.owed, in the order they are paid */
+#define OWE_RESPONSE (1U << 0)
+#define OWE_CREDIT   (1U << 1)
+#define OWE_SHUTDOWN (1U << 2)
+#define OWE_RST	     (1U << 3)
+
+static struct vsock *vsock_of(struct virtio_device *dev)
+{
+	return (struct vsock *)dev;
+}
+
+static uint32_t kept(const struct vsock_conn *c)
+{
+	return c->rx_cnt - c->fwd_cnt;
+}
+
+static uint8_t *buf_of(struct vsock *vs, const struct vsock_conn *c)
+{
+	return vs->buf + (size_t)(c - vs->conn) * VSOCK_CREDIT;
+}
+
+/* What the guest still has room for, 0 when its counters make no sense. */
+static uint32_t peer_free(const struct vsock_conn *c)
+{
+	uint32_t flying = c->tx_cnt - c->peer_fwd;
+
+	return flying < c->peer_alloc ? c->peer_alloc - flying : 0;
+}
+
+/*
+ * Put one packet into the next buffer of the guest, with as much of the payload as fits there.
+ * Returns the payload bytes sent, -1 when there is no buffer; the driver then notifies of the next.
+ */
+static int64_t rx_put(struct vsock *vs, struct virtio_vsock_hdr *hdr, const void *data, size_t len)
+{
+	struct virtqueue *vq = &vs->dev.vq[QUEUE_RX];
+	struct vq_chain chain;
+	enum vq_pop pop;
+
+	if (!virtio_active(&vs->dev))
+		return -1;
+	do {
+		pop = virtqueue_pop(vq, &chain);
+	} while (pop == VQ_EMPTY && virtqueue_arm(vq));
+	if (pop == VQ_EMPTY)
+		return -1;
+	if (pop == VQ_BROKEN || chain.write_len < sizeof(*hdr) + (len > 0)) {
+		virtio_break(&vs->dev);
+		return -1;
+	}
+	len = MIN(len, chain.write_len - sizeof(*hdr));
+	hdr->len = (uint32_t)len;
+	vq_chain_write(&chain, hdr, sizeof(*hdr));
+	if (len)
+		vq_chain_write(&chain, data, len);
+	virtqueue_push(vq, &chain, (uint32_t)(sizeof(*hdr) + len));
+	return (int64_t)len;
+}
+
+/* A packet of a connection; as every packet it carries our current credit. As rx_put(). */
+static int64_t conn_put(struct vsock *vs, struct vsock_conn *c, uint16_t op, uint32_t flags,
+			const void *data, size_t len)
+{
+	struct virtio_vsock_hdr hdr = {
+		.src_cid = VSOCK_HOST_CID,
+		.dst_cid = VSOCK_GUEST_CID,
+		.src_port = c->host_port,
+		.dst_port = c->guest_port,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = op,
+		.flags = flags,
+		.buf_alloc = VSOCK_CREDIT,
+		.fwd_cnt = c->fwd_cnt,
+	};
+	int64_t sent = rx_put(vs, &hdr, data, len);
+
+	if (sent >= 0)
+		c->fwd_told = hdr.fwd_cnt;
+	return sent;
+}
+
+/* Send what the connection owes. False when a packet is still owed. */
+static bool pay(struct vsock *vs, struct vsock_conn *c)
+{
+	static const struct {
+		uint8_t owe;
+		uint16_t op;
+	} order[] = {
+		{OWE_RESPONSE, VIRTIO_VSOCK_OP_RESPONSE},
+		{OWE_CREDIT, VIRTIO_VSOCK_OP_CREDIT_UPDATE},
+		{OWE_SHUTDOWN, VIRTIO_VSOCK_OP_SHUTDOWN},
+		{OWE_RST, VIRTIO_VSOCK_OP_RST},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(order) && c->owed; i++) {
+		uint32_t flags = order[i].owe == OWE_SHUTDOWN ? c->our_shut : 0;
+
+		if (!(c->owed & order[i].owe))
+			continue;
+		if (conn_put(vs, c, order[i].op, flags, NULL, 0) < 0)
+			return false;
+		c->owed &= (uint8_t)~order[i].owe;
+	}
+	return true;
+}
+
+static bool pay_stray(struct vsock *vs)
+{
+	while (vs->nstray) {
+		struct virtio_vsock_hdr hdr = {
+			.src_cid = vs->stray[vs->nstray - 1].host_cid,
+			.dst_cid = vs->stray[vs->nstray - 1].guest_cid,
+			.src_port = vs->stray[vs->nstray - 1].host_port,
+			.dst_port = vs->stray[vs->nstray - 1].guest_port,
+			.type = vs->stray[vs->nstray - 1].type,
+			.op = VIRTIO_VSOCK_OP_RST,
+		};
+
+		if (rx_put(vs, &hdr, NULL, 0) < 0)
+			return false;
+		vs->nstray--;
+	}
+	return true;
+}
+
+/* Tell the endpoint that the guest's bytes have ended, and let go of a slot nobody needs. */
+static void settle(struct vsock *vs, struct vsock_conn *c)
+{
+	unsigned i = (unsigned)(c - vs->conn);
+
+	if (c->state == VSOCK_FREE || kept(c))
+		return;
+	if ((c->state == VSOCK_GONE || c->peer_shut & VSOCK_SHUTDOWN_SEND) && !c->told_eof) {
+		c->told_eof = true;
+		if (!c->silent)
+			vs->ops->eof(vs->ctx, i);
+	}
+	if (c->state != VSOCK_GONE || c->owed)
+		return;
+	if (c->touched)
+		madvise(buf_of(vs, c), VSOCK_CREDIT, MADV_DONTNEED);
+	if (!c->silent) {
+		c->silent = true;
+		vs->ops->closed(vs->ctx, i);
+	}
+	*c = (struct vsock_conn){.state = VSOCK_FREE};
+}
+
+/* The connection ends for the guest; reset says whether it has to be told. */
+static void conn_end(struct vsock *vs, struct vsock_conn *c, bool reset)
+{
+	c->state = VSOCK_GONE;
+	c->want_write = false;
+	c->owed = reset ? OWE_RST : 0;
+	settle(vs, c);
+}
+
+static void owe(struct vsock_conn *c, uint8_t what)
+{
+	if (c->state == VSOCK_OPEN)
+		c->owed |= what;
+}
+
+/* Bytes were taken: the guest is told when its idea of the room has become half of it. */
+static void taken(struct vsock_conn *c, size_t n)
+{
+	assert(n <= kept(c));
+	c->fwd_cnt += (uint32_t)n;
+	if (c->fwd_cnt - c->fwd_told >= VSOCK_CREDIT / 2)
+		owe(c, OWE_CREDIT);
+}
+
+/* Keep len bytes behind those that are kept already; there is room, the credit says so. */
+static void keep(struct vsock *vs, struct vsock_conn *c, const struct iovec *iov, unsigned n,
+		 size_t skip, uint32_t used)
+{
+	uint8_t *buf = buf_of(vs, c);
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t *src = iov[i].iov_base;
+		size_t len = iov[i].iov_len;
+
+		if (skip >= len) {
+			skip -= len;
+			continue;
+		}
+		src += skip;
+		len -= skip;
+		skip = 0;
+		while (len) {
+			uint32_t at = (c->buf_start + used) % VSOCK_CREDIT;
+			size_t part = MIN(len, (size_t)(VSOCK_CREDIT - at));
+
+			assert(used + part <= VSOCK_CREDIT);
+			memcpy(buf + at, src, part);
+			src += part;
+			len -= part;
+			used += (uint32_t)part;
+			c->touched = true;
+		}
+	}
+}
+
+void vsock_flush(struct vsock *vs, unsigned conn)
+{
+	struct vsock_conn *c = &vs->conn[conn];
+
+	assert(conn < VSOCK_CONNS_MAX);
+	while (c->state != VSOCK_FREE && kept(c)) {
+		uint32_t len = kept(c), first = MIN(len, VSOCK_CREDIT - c->buf_start);
+		struct iovec iov[2] = {
+			{buf_of(vs, c) + c->buf_start, first},
+			{buf_of(vs, c), len - first},
+		};
+		size_t took = vs->ops->data(vs->ctx, conn, iov, len > first ? 2 : 1, len);
+
+		if (c->state == VSOCK_FREE || c->silent)
+			break;
+		if (took) {
+			taken(c, took);
+			c->buf_start = (uint32_t)((c->buf_start + took) % VSOCK_CREDIT);
+		}
+		if (took < len)
+			break;
+	}
+	settle(vs, c);
+	if (c->owed)
+		pay(vs, c);
+	settle(vs, c);
+	virtio_signal_used(&vs->dev, QUEUE_RX);
+}
+
+size_t vsock_send(struct vsock *vs, unsigned conn, const void *data, size_t len)
+{
+	struct vsock_conn *c = &vs->conn[conn];
+	size_t done = 0;
+
+	assert(conn < VSOCK_CONNS_MAX && c->state != VSOCK_FREE);
+	assert(!(c->our_shut & VSOCK_SHUTDOWN_SEND));
+	if (c->state != VSOCK_OPEN || c->peer_shut & VSOCK_SHUTDOWN_RCV)
+		return len; /* nobody reads it; eof() or closed() says so */
+	while (done < len && pay(vs, c)) {
+		size_t n = MIN(MIN(len - done, (size_t)VSOCK_PKT_MAX), (size_t)peer_free(c));
+		int64_t sent = -1;
+
+		if (n)
+			sent = conn_put(vs, c, VIRTIO_VSOCK_OP_RW, 0, (const uint8_t *)data + done,
+					n);
+		if (sent < 0)
+			break;
+		c->tx_cnt += (uint32_t)sent;
+		done += (size_t)sent;
+	}
+	c->want_write = done < len;
+	virtio_signal_used(&vs->dev, QUEUE_RX);
+	return done;
+}
+
+void vsock_shutdown(struct vsock *vs, unsigned conn, unsigned flags)
+{
+	struct vsock_conn *c = &vs->conn[conn];
+
+	assert(conn < VSOCK_CONNS_MAX);
+	if (c->state != VSOCK_OPEN || (c->our_shut | flags) == c->our_shut)
+		return;
+	c->our_shut |= (uint8_t)flags;
+	if (flags & VSOCK_SHUTDOWN_SEND)
+		c->want_write = false;
+	owe(c, OWE_SHUTDOWN);
+	pay(vs, c);
+	virtio_signal_used(&vs->dev, QUEUE_RX);
+}
+
+void vsock_reset(struct vsock *vs, unsigned conn)
+{
+	struct vsock_conn *c = &vs->conn[conn];
+
+	assert(conn < VSOCK_CONNS_MAX);
+	if (c->state == VSOCK_FREE)
+		return;
+	c->silent = true;
+	c->fwd_cnt = c->rx_cnt;
+	if (c->state == VSOCK_OPEN)
+		conn_end(vs, c, true);
+	if (c->owed)
+		pay(vs, c);
+	settle(vs, c);
+	virtio_signal_used(&vs->dev, QUEUE_RX);
+}
+
+/* Pay everybody, then let those go on that wait to send. */
+static void pump(struct vsock *vs)
+{
+	bool room = virtio_active(&vs->dev) && pay_stray(vs);
+
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX && room; i++) {
+		unsigned at = (vs->next + i) % VSOCK_CONNS_MAX;
+		struct vsock_conn *c = &vs->conn[at];
+
+		if (c->owed)
+			room = pay(vs, c);
+		settle(vs, c);
+		if (room && c->want_write && peer_free(c)) {
+			c->want_write = false;
+			vs->ops->writable(vs->ctx, at);
+		}
+		if (!room)
+			vs->next = at; /* the first to be served when there are buffers again */
+	}
+	virtio_signal_used(&vs->dev, QUEUE_RX);
+}
+
+/* An RST for a packet that belongs to no connection; dropped when too many are owed already. */
+static void stray(struct vsock *vs, const struct virtio_vsock_hdr *hdr)
+{
+	if (hdr->op == VIRTIO_VSOCK_OP_RST)
+		return;
+	if (vs->nstray == VSOCK_STRAY_MAX) {
+		vs->dropped++;
+		return;
+	}
+	vs->stray[vs->nstray].guest_cid = hdr->src_cid;
+	vs->stray[vs->nstray].host_cid = hdr->dst_cid;
+	vs->stray[vs->nstray].guest_port = hdr->src_port;
+	vs->stray[vs->nstray].host_port = hdr->dst_port;
+	vs->stray[vs->nstray].type = hdr->type;
+	vs->nstray++;
+}
+
+static struct vsock_conn *conn_find(struct vsock *vs, const struct virtio_vsock_hdr *hdr,
+				    enum vsock_conn_state state)
+{
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++) {
+		struct vsock_conn *c = &vs->conn[i];
+
+		if (c->state == state && c->guest_port == hdr->src_port &&
+		    c->host_port == hdr->dst_port)
+			return c;
+	}
+	return NULL;
+}
+
+static void on_request(struct vsock *vs, const struct virtio_vsock_hdr *hdr)
+{
+	struct vsock_conn *c = NULL;
+
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX && !c; i++)
+		if (vs->conn[i].state == VSOCK_FREE)
+			c = &vs->conn[i];
+	if (!c) {
+		stray(vs, hdr);
+		return;
+	}
+	*c = (struct vsock_conn){
+		.state = VSOCK_OPEN,
+		.guest_port = hdr->src_port,
+		.host_port = hdr->dst_port,
+		.peer_alloc = hdr->buf_alloc,
+		.peer_fwd = hdr->fwd_cnt,
+	};
+	if (!vs->ops->accept(vs->ctx, (unsigned)(c - vs->conn), hdr->dst_port)) {
+		*c = (struct vsock_conn){.state = VSOCK_FREE};
+		stray(vs, hdr);
+	} else {
+		owe(c, OWE_RESPONSE);
+	}
+}
+
+static void on_rw(struct vsock *vs, struct vsock_conn *c, struct vq_chain *chain, uint32_t len)
+{
+	struct iovec iov[VQ_CHAIN_MAX];
+	uint32_t before = kept(c);
+	size_t took = 0;
+	int n;
+
+	if (len > VSOCK_CREDIT - before || c->peer_shut & VSOCK_SHUTDOWN_SEND) {
+		vs->dropped++;
+		conn_end(vs, c, true);
+		return;
+	}
+	if (!len)
+		return;
+	n = vq_chain_read_iov(chain, len, iov);
+	assert(n > 0); /* the caller compared len with what is there */
+	c->rx_cnt += len;
+	if (c->our_shut & VSOCK_SHUTDOWN_RCV)
+		took = len; /* sent before the guest saw that nobody listens */
+	else if (!before)
+		took = vs->ops->data(vs->ctx, (unsigned)(c - vs->conn), iov, (unsigned)n, len);
+	if (c->state != VSOCK_OPEN)
+		return;
+	if (took < len)
+		keep(vs, c, iov, (unsigned)n, took, before);
+	if (took)
+		taken(c, took);
+}
+
+static void on_shutdown(struct vsock *vs, struct vsock_conn *c, uint32_t flags)
+{
+	c->peer_shut |= flags & (VSOCK_SHUTDOWN_RCV | VSOCK_SHUTDOWN_SEND);
+	if (c->peer_shut == (VSOCK_SHUTDOWN_RCV | VSOCK_SHUTDOWN_SEND))
+		conn_end(vs, c, true);
+	else if (c->want_write && c->peer_shut & VSOCK_SHUTDOWN_RCV) {
+		c->want_write = false; /* vsock_send() takes everything now */
+		vs->ops->writable(vs->ctx, (unsigned)(c - vs->conn));
+	}
+	settle(vs, c);
+}
+
+static void on_packet(struct vsock *vs, struct vsock_conn *c, struct vq_chain *chain,
+		      const struct virtio_vsock_hdr *hdr)
+{
+	c->peer_alloc = hdr->buf_alloc;
+	c->peer_fwd = hdr->fwd_cnt;
+	switch (hdr->op) {
+	case VIRTIO_VSOCK_OP_RST:
+		conn_end(vs, c, false);
+		break;
+	case VIRTIO_VSOCK_OP_SHUTDOWN:
+		on_shutdown(vs, c, hdr->flags);
+		break;
+	case VIRTIO_VSOCK_OP_RW:
+		on_rw(vs, c, chain, hdr->len);
+		break;
+	case VIRTIO_VSOCK_OP_CREDIT_UPDATE:
+		break;
+	case VIRTIO_VSOCK_OP_CREDIT_REQUEST:
+		owe(c, OWE_CREDIT);
+		break;
+	default: /* REQUEST again, RESPONSE to nothing, unknown */
+		vs->dropped++;
+		conn_end(vs, c, true);
+	}
+}
+
+/* One packet from the guest. Nothing is ever written into its chain. */
+static int64_t tx_chain(struct virtio_device *dev, struct vq_chain *chain)
+{
+	struct vsock *vs = vsock_of(dev);
+	struct virtio_vsock_hdr hdr;
+	struct vsock_conn *c;
+	size_t payload;
+
+	if (vq_chain_read(chain, &hdr, sizeof(hdr)) != sizeof(hdr) ||
+	    hdr.src_cid != VSOCK_GUEST_CID) {
+		vs->dropped++;
+		return 0;
+	}
+	payload = chain->read_len - sizeof(hdr);
+	if (hdr.dst_cid != VSOCK_HOST_CID || hdr.type != VIRTIO_VSOCK_TYPE_STREAM) {
+		stray(vs, &hdr);
+		return 0;
+	}
+	c = conn_find(vs, &hdr, VSOCK_OPEN);
+	if (hdr.len > payload || hdr.len > VSOCK_PKT_MAX) {
+		vs->dropped++;
+		if (c)
+			conn_end(vs, c, true);
+		else
+			stray(vs, &hdr);
+	} else if (c) {
+		on_packet(vs, c, chain, &hdr);
+	} else if ((c = conn_find(vs, &hdr, VSOCK_GONE)) && c->owed) {
+		vs->dropped++; /* the owed RST is the answer */
+	} else if (hdr.op == VIRTIO_VSOCK_OP_REQUEST) {
+		on_request(vs, &hdr);
+	} else {
+		stray(vs, &hdr);
+	}
+	return 0;
+}
+
+static void vsock_notify(struct virtio_device *dev, unsigned queue)
+{
+	if (queue == QUEUE_TX)
+		virtio_drain(dev, QUEUE_TX, tx_chain);
+	/* the event queue's buffers wait for a restored snapshot, whose first event they carry */
+	if (queue != QUEUE_EVENT)
+		pump(vsock_of(dev));
+}
+
+static void vsock_config_read(struct virtio_device *dev, uint32_t off, void *dst, uint32_t len)
+{
+	uint64_t guest_cid = VSOCK_GUEST_CID;
+
+	(void)dev;
+	memset(dst, 0, len);
+	if (off < sizeof(guest_cid))
+		memcpy(dst, (uint8_t *)&guest_cid + off, MIN(len, sizeof(guest_cid) - off));
+}
+
+/* In a vCPU thread: only mark, the endpoint hears of it in the loop (vsock_wake()). */
+static void vsock_driver_reset(struct virtio_device *dev)
+{
+	struct vsock *vs = vsock_of(dev);
+	uint64_t one = 1;
+	bool any = false;
+
+	vs->nstray = 0;
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++) {
+		if (vs->conn[i].state == VSOCK_FREE)
+			continue;
+		any = true;
+		vs->conn[i].state = VSOCK_GONE;
+		vs->conn[i].owed = 0;
+		vs->conn[i].want_write = false;
+	}
+	if (any)
+		(void)!write(vs->wakefd, &one, sizeof(one));
+}
+
+void vsock_wake(struct vsock *vs)
+{
+	uint64_t n;
+
+	(void)!read(vs->wakefd, &n, sizeof(n));
+	vsock_lock(vs);
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++)
+		settle(vs, &vs->conn[i]);
+	vsock_unlock(vs);
+}
+
+void vsock_lock(struct vsock *vs)
+{
+	pthread_mutex_lock(&vs->dev.lock);
+}
+
+void vsock_unlock(struct vsock *vs)
+{
+	pthread_mutex_unlock(&vs->dev.lock);
+}
+
+static const struct virtio_ops vsock_virtio_ops = {
+	.config_read = vsock_config_read,
+	.reset = vsock_driver_reset,
+	.notify = vsock_notify,
+};
+
+int vsock_new(const struct vsock_ops *ops, void *ctx, struct vsock **ret, struct error *err)
+{
+	struct vsock *vs = xcalloc(1, sizeof(*vs));
+	void *buf = mmap(NULL, (size_t)VSOCK_CONNS_MAX * VSOCK_CREDIT, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (buf == MAP_FAILED) {
+		error_errno(err, "vsock buffers");
+		free(vs);
+		return err->code;
+	}
+	vs->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vs->wakefd < 0) {
+		error_errno(err, "eventfd");
+		munmap(buf, (size_t)VSOCK_CONNS_MAX * VSOCK_CREDIT);
+		free(vs);
+		return err->code;
+	}
+	vs->buf = buf;
+	vs->ops = ops;
+	vs->ctx = ctx;
+	vs->dev.ops = &vsock_virtio_ops;
+	vs->dev.name = "vsock";
+	vs->dev.id = VIRTIO_ID_VSOCK;
+	vs->dev.offered = UINT64_C(1) << VIRTIO_VSOCK_F_STREAM;
+	vs->dev.nqueues = QUEUES;
+	for (unsigned i = 0; i < QUEUES; i++)
+		vs->dev.vq[i].size_max = VIRTQUEUE_SIZE_MAX;
+	*ret = vs;
+	return 0;
+}
+
+void vsock_free(struct vsock *vs)
+{
+	if (!vs)
+		return;
+	munmap(vs->buf, (size_t)VSOCK_CONNS_MAX * VSOCK_CREDIT);
+	close(vs->wakefd);
+	free(vs);
+}
