@@ -104,7 +104,7 @@ static int64_t rx_put(struct vsock *vs, struct virtio_vsock_hdr *hdr, const void
 	if (pop == VQ_EMPTY)
 		return -1;
 	if (pop == VQ_BROKEN || chain.write_len < sizeof(*hdr) + (len > 0)) {
-		virtio_break(&vs->dev);
+		virtio_break(&vs->dev, pop == VQ_BROKEN ? vq->fault : "vsock rx buffer too small");
 		return -1;
 	}
 	len = MIN(len, chain.write_len - sizeof(*hdr));
@@ -540,12 +540,10 @@ static void vsock_notify(struct virtio_device *dev, unsigned queue)
 
 static void vsock_config_read(struct virtio_device *dev, uint32_t off, void *dst, uint32_t len)
 {
-	uint64_t guest_cid = VSOCK_GUEST_CID;
+	const uint64_t guest_cid = VSOCK_GUEST_CID;
 
 	(void)dev;
-	memset(dst, 0, len);
-	if (off < sizeof(guest_cid))
-		memcpy(dst, (uint8_t *)&guest_cid + off, MIN(len, sizeof(guest_cid) - off));
+	virtio_config_copy(&guest_cid, sizeof(guest_cid), off, dst, len);
 }
 
 /* In a vCPU thread: only mark, the endpoint hears of it in the loop (vsock_wake()). */
@@ -595,25 +593,16 @@ static const struct virtio_ops vsock_virtio_ops = {
 	.notify = vsock_notify,
 };
 
-int vsock_new(const struct vsock_ops *ops, void *ctx, struct vsock **ret, struct error *err)
+int vsock_new(const struct vsock_ops *ops, void *ctx, const struct gmem *mem, struct vsock **ret,
+	      struct error *err)
 {
+	/* Linux fills the rx queue when it starts, 4 KiB an entry: what little goes there needs 16
+	 */
+	static const uint16_t sizes[QUEUES] = {16, 64, 8};
 	struct vsock *vs = xcalloc(1, sizeof(*vs));
 	void *buf = mmap(NULL, (size_t)VSOCK_CONNS_MAX * VSOCK_CREDIT, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (buf == MAP_FAILED) {
-		error_errno(err, "vsock buffers");
-		free(vs);
-		return err->code;
-	}
-	vs->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vs->wakefd < 0) {
-		error_errno(err, "eventfd");
-		munmap(buf, (size_t)VSOCK_CONNS_MAX * VSOCK_CREDIT);
-		free(vs);
-		return err->code;
-	}
-	vs->buf = buf;
 	vs->ops = ops;
 	vs->ctx = ctx;
 	vs->dev.ops = &vsock_virtio_ops;
@@ -622,15 +611,27 @@ int vsock_new(const struct vsock_ops *ops, void *ctx, struct vsock **ret, struct
 	vs->dev.offered = UINT64_C(1) << VIRTIO_VSOCK_F_STREAM;
 	vs->dev.nqueues = QUEUES;
 	for (unsigned i = 0; i < QUEUES; i++)
-		vs->dev.vq[i].size_max = VIRTQUEUE_SIZE_MAX;
-	*ret = vs;
-	return 0;
+		vs->dev.vq[i].size_max = sizes[i];
+	vs->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (buf == MAP_FAILED || vs->wakefd < 0)
+		error_errno(err, "vsock buffers");
+	else if (virtio_init(&vs->dev, mem, err) == 0) {
+		vs->buf = buf;
+		*ret = vs;
+		return 0;
+	}
+	if (buf != MAP_FAILED)
+		munmap(buf, (size_t)VSOCK_CONNS_MAX * VSOCK_CREDIT);
+	close_fd(&vs->wakefd);
+	free(vs);
+	return err->code;
 }
 
 void vsock_free(struct vsock *vs)
 {
 	if (!vs)
 		return;
+	virtio_free(&vs->dev);
 	munmap(vs->buf, (size_t)VSOCK_CONNS_MAX * VSOCK_CREDIT);
 	close(vs->wakefd);
 	free(vs);

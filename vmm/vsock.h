@@ -88,12 +88,12 @@ struct vsock {
 };
 
 /*
- * A device ready for virtio_init(). ops and ctx stay the caller's. Wait for *ret's wakefd in the
- * loop and call vsock_wake() when it is readable.
+ * Make the device. ops and ctx stay the caller's. Wait for *ret's wakefd in the loop and call
+ * vsock_wake() when it is readable.
  */
-int vsock_new(const struct vsock_ops *ops, void *ctx, struct vsock **ret, struct error *err)
-	__attribute__((nonnull(1, 3, 4)));
-void vsock_free(struct vsock *vs); /* after virtio_free(); NULL is fine */
+int vsock_new(const struct vsock_ops *ops, void *ctx, const struct gmem *mem, struct vsock **ret,
+	      struct error *err) __attribute__((nonnull(1, 3, 4, 5)));
+void vsock_free(struct vsock *vs);
 
 /* Around calls from outside the endpoint's operations. */
 void vsock_lock(struct vsock *vs) __attribute__((nonnull));
