@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json-c keeps the last of several equal keys and does not say so, so documents are scanned for
- * duplicates after parsing: a flat walk over the text that keeps, for each open object, the keys
- * seen so far. The text is known to be well-formed by then.
+ * json-c builds the document, but is too generous to decide what a document is: json_scan() does
+ * that first. json-c also keeps the last of several equal keys and does not say so; it then holds
+ * fewer members than the text spells out, and that is how duplicates are found.
  */
 #include "common/json.h"
 
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/str.h"
+#include "common/json_scan.h"
 #include "common/util.h"
 
 static void json_tokener_freep(struct json_tokener **tok)
@@ -64,52 +64,33 @@ static size_t count_members(struct json_object *root)
 	return members;
 }
 
-/* In well-formed text every key is followed by a colon, and no other colon is outside a string. */
-static size_t count_keys(const char *text, size_t len)
-{
-	bool in_string = false;
-	size_t keys = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (in_string && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			in_string = !in_string;
-		else if (text[i] == ':' && !in_string)
-			keys++;
-	}
-	return keys;
-}
-
 int json_parse(const char *text, size_t len, const char *what, struct json_object **ret,
 	       struct error *err)
 {
 	cleanup(json_tokener_freep) struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX);
 	cleanup_json struct json_object *obj = NULL;
 	enum json_tokener_error jerr;
+	struct json_scan scan;
 
 	if (len > JSON_SIZE_MAX)
 		return error_set(err, -EFBIG, "%s: JSON larger than %d bytes", what, JSON_SIZE_MAX);
 	if (!tok)
 		return error_set(err, -ENOMEM, "%s: out of memory", what);
-	if (memchr(text, '\0', len))
-		return error_set(err, -EINVAL, "%s: NUL byte in JSON", what);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	scan = json_scan(text, len, JSON_DEPTH_MAX);
+	if (scan.why)
+		return error_set(err, -EINVAL, "%s: malformed JSON at byte %zu: %s", what, scan.at,
+				 scan.why);
 
 	obj = json_tokener_parse_ex(tok, text, (int)len);
 	jerr = json_tokener_get_error(tok);
-	if (jerr == json_tokener_continue && len > 0) { /* a bare number has no end of its own */
+	if (jerr == json_tokener_continue) { /* a bare number has no end of its own */
 		obj = json_tokener_parse_ex(tok, "", 1);
 		jerr = json_tokener_get_error(tok);
 	}
 	if (jerr != json_tokener_success)
-		return error_set(err, -EINVAL, "%s: malformed JSON at byte %zu: %s", what,
-				 json_tokener_get_parse_end(tok),
-				 len ? json_tokener_error_desc(jerr) : "empty");
-	for (size_t i = json_tokener_get_parse_end(tok); i < len; i++)
-		if (!strchr(" \t\r\n", text[i]))
-			return error_set(err, -EINVAL, "%s: text after the JSON document", what);
-	if (count_keys(text, len) != count_members(obj))
+		return error_set(err, -EINVAL, "%s: malformed JSON: %s", what,
+				 json_tokener_error_desc(jerr));
+	if (scan.keys != count_members(obj))
 		return error_set(err, -EINVAL, "%s: duplicate key in JSON", what);
 	*ret = take_ptr(obj);
 	return 0;
@@ -121,6 +102,11 @@ static int get_typed(struct json_object *obj, const char *key, enum json_type ty
 {
 	struct json_object *value;
 
+	if (!obj)
+		return 0;
+	if (!json_object_is_type(obj, json_type_object))
+		return error_set(err, -EINVAL, "%s: looked for in %s, not in an object", key,
+				 json_type_to_name(json_object_get_type(obj)));
 	if (!json_object_object_get_ex(obj, key, &value) || !value)
 		return 0;
 	if (!json_object_is_type(value, type))
@@ -164,6 +150,9 @@ int json_get_int(struct json_object *obj, const char *key, int64_t min, int64_t 
 	if (r <= 0)
 		return r;
 	n = json_object_get_int64(value);
+	/* json-c holds what an int64_t can not as uint64_t, and gives INT64_MAX for it here */
+	if (n == INT64_MAX && json_object_get_uint64(value) > INT64_MAX)
+		return error_set(err, -ERANGE, "%s: number too large", key);
 	if (n < min || n > max)
 		return error_set(err, -ERANGE, "%s: %lld is not in %lld..%lld", key, (long long)n,
 				 (long long)min, (long long)max);

@@ -10,21 +10,22 @@
 #include "common/error.h"
 
 /*
- * JSON from outside, over json-c: strict UTF-8 and syntax, bounded size and depth, duplicate keys
- * refused (what was hashed and what is used must be the same), typed access with messages that
- * name the key.
+ * JSON from outside, over json-c: RFC 8259 to the letter, bounded size and depth, integers that fit
+ * 64 bits, duplicate keys refused (what was checked and what is used must be the same), typed
+ * access with messages that name the key.
  */
 
-#define JSON_DEPTH_MAX 64	   /* nesting of any document we read */
+#define JSON_DEPTH_MAX 64	 /* nesting of any document we read */
 #define JSON_SIZE_MAX  (4 << 20) /* bytes of any document we read: manifests, indexes, configs */
 
-/* Parse one document of len bytes. what names it in messages. The caller puts *ret. */
+/* Parse one document of len bytes, which what names in messages. The caller puts *ret. */
 int json_parse(const char *text, size_t len, const char *what, struct json_object **ret,
 	       struct error *err) __attribute__((nonnull));
 
 /*
- * Member access. An absent key or null gives 0 and leaves *ret alone; a value of another type is
- * -EINVAL with the key named. Strings and objects stay the document's.
+ * Member access. An absent key or null gives 0 and leaves *ret alone, also when obj is NULL; a value
+ * of another type, or an obj that is no object, is -EINVAL with the key named. Strings and objects
+ * stay the document's.
  */
 int json_get_string(struct json_object *obj, const char *key, const char **ret, struct error *err);
 int json_get_bool(struct json_object *obj, const char *key, bool *ret, struct error *err);

@@ -50,12 +50,15 @@ void str_addf(struct str *str, const char *fmt, ...)
 	str->len += (size_t)n;
 }
 
-/* Length of the well-formed, printable UTF-8 sequence at p, or 0. Unicode 15, table 3-7. */
-static size_t utf8_length(const unsigned char *p, size_t len)
+/* Unicode 15, table 3-7. */
+size_t str_utf8_length(const char *bytes, size_t len)
 {
+	const unsigned char *p = (const unsigned char *)bytes;
 	size_t want;
 
-	if (p[0] >= 0x20 && p[0] < 0x7f)
+	if (len == 0)
+		return 0;
+	if (p[0] < 0x80)
 		return 1;
 	if (p[0] >= 0xc2 && p[0] <= 0xdf)
 		want = 2;
@@ -70,12 +73,17 @@ static size_t utf8_length(const unsigned char *p, size_t len)
 	for (size_t i = 1; i < want; i++)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	/* C1 controls, overlong forms, surrogates, beyond U+10FFFF */
-	if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe0 && p[1] < 0xa0) ||
-	    (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
+	/* overlong forms, surrogates, beyond U+10FFFF */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return want;
+}
+
+/* C0 and C1 controls, and DEL. */
+static bool is_control(const unsigned char *p, size_t n)
+{
+	return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
 }
 
 void str_add_escaped(struct str *str, const char *bytes, size_t len)
@@ -83,9 +91,9 @@ void str_add_escaped(struct str *str, const char *bytes, size_t len)
 	size_t i = 0;
 
 	while (i < len) {
-		size_t n = utf8_length((const unsigned char *)bytes + i, len - i);
+		size_t n = str_utf8_length(bytes + i, len - i);
 
-		if (n > 0) {
+		if (n > 0 && !is_control((const unsigned char *)bytes + i, n)) {
 			str_addn(str, bytes + i, n);
 			i += n;
 		} else {

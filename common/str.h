@@ -19,10 +19,14 @@ struct str {
 
 void str_add(struct str *str, const char *text) __attribute__((nonnull));
 void str_addn(struct str *str, const char *bytes, size_t len) __attribute__((nonnull(1)));
-void str_addf(struct str *str, const char *fmt, ...) __attribute__((format(printf, 2, 3), nonnull(1)));
+void str_addf(struct str *str, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), nonnull(1)));
 
 /* Add bytes from an untrusted source: control bytes and bytes that are not UTF-8 become \xNN. */
 void str_add_escaped(struct str *str, const char *bytes, size_t len) __attribute__((nonnull(1)));
+
+/* Length of the well-formed UTF-8 sequence that bytes begin with, 0 when they begin with none. */
+size_t str_utf8_length(const char *bytes, size_t len) __attribute__((nonnull));
 
 /* What was built, never NULL. The pointer is str's. */
 const char *str_get(const struct str *str) __attribute__((nonnull, returns_nonnull));
