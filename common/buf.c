@@ -12,7 +12,8 @@ const uint8_t *buf_bytes(struct buf *buf, size_t len)
 		buf->failed = true;
 		return NULL;
 	}
-	buf->p += len;
+	if (len > 0) /* p may be NULL before nothing */
+		buf->p += len;
 	buf->len -= len;
 	return p;
 }
@@ -31,7 +32,7 @@ struct buf buf_sub(struct buf *buf, size_t len)
 {
 	const uint8_t *p = buf_bytes(buf, len);
 
-	return (struct buf){.p = p, .len = p ? len : 0, .failed = !p};
+	return (struct buf){.p = p, .len = buf->failed ? 0 : len, .failed = buf->failed};
 }
 
 uint8_t buf_u8(struct buf *buf)

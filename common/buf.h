@@ -21,7 +21,7 @@ static inline struct buf buf_from(const void *bytes, size_t len)
 	return (struct buf){.p = bytes, .len = len};
 }
 
-/* The next len bytes, or NULL. */
+/* The next len bytes, or NULL. (No bytes of no memory are NULL, too, and no failure.) */
 const uint8_t *buf_bytes(struct buf *buf, size_t len) __attribute__((nonnull));
 void buf_copy(struct buf *buf, void *dst, size_t len) __attribute__((nonnull));
 /* A reader of its own over the next len bytes. */

@@ -23,7 +23,7 @@ struct error {
 		.code = 0                                                                          \
 	}
 
-/* Record a failure. code is a negative errno and is returned, so "return error_set(...)" reads well. */
+/* Record a failure. code, a negative errno, is returned: "return error_set(...)". */
 int error_set(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), nonnull(1, 3)));
 

@@ -14,7 +14,7 @@
 
 #include "common/util.h"
 
-#define REMOVE_DEPTH_MAX 512 /* directories open at once while deleting; image paths stop at 256 */
+#define REMOVE_DEPTH_MAX 512 /* directories open at once while deleting; images stop at 256 */
 
 int write_all(int fd, const void *data, size_t len)
 {

@@ -48,8 +48,8 @@ static int place_fds(const struct spawn_args *args, int *status_fd)
 	return 0;
 }
 
-static void __attribute__((noreturn)) child(const struct spawn_args *args, pid_t parent,
-					    int status_fd)
+static void __attribute__((noreturn))
+child(const struct spawn_args *args, pid_t parent, int status_fd)
 {
 	sigset_t none;
 	int e;
