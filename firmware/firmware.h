@@ -16,6 +16,7 @@
 
 /* Guest physical layout. Low RAM ends at LAYOUT_MMIO at the latest; the rest starts at 4 GiB. */
 #define LAYOUT_LOW_RAM_END  UINT64_C(0xc0000000)
+#define LAYOUT_SERIAL_BASE  UINT64_C(0xcffff000)
 #define LAYOUT_VIRTIO_BASE  UINT64_C(0xd0000000) /* one page a device, in order */
 #define LAYOUT_IOAPIC_BASE  UINT64_C(0xfec00000)
 #define LAYOUT_TPM_BASE	    UINT64_C(0xfed40000)
@@ -23,10 +24,11 @@
 #define LAYOUT_IDENTITY_MAP UINT64_C(0xfffbc000)
 #define LAYOUT_TSS	    UINT64_C(0xfffbd000)
 #define LAYOUT_HIGH_RAM	    UINT64_C(0x100000000)
-#define LAYOUT_HOTPLUG_MIN  UINT64_C(0x100000000) /* virtio-mem region: above all RAM, 128 MiB aligned */
+#define LAYOUT_HOTPLUG_MIN                                                                         \
+	UINT64_C(0x100000000) /* virtio-mem region: above all RAM, 128 MiB aligned */
 
 #define FIRMWARE_MAX_CPUS    64
-#define FIRMWARE_MAX_VIRTIO  72 /* 64 apps' disks and the pod's own devices, an IOAPIC pin each */
+#define FIRMWARE_MAX_VIRTIO  72	  /* 64 apps' disks and the pod's own devices, an IOAPIC pin each */
 #define FIRMWARE_CMDLINE_MAX 2047 /* the kernel copies 2048 bytes */
 #define FIRMWARE_SEED_SIZE   64
 
@@ -42,7 +44,8 @@ struct firmware_params {
 	unsigned ncpus;
 	struct firmware_virtio virtio[FIRMWARE_MAX_VIRTIO];
 	unsigned nvirtio;
-	bool serial; /* describe an 8250 at port 0x3f8 as console (--debug) */
+	bool serial; /* describe an 8250 at LAYOUT_SERIAL_BASE (--debug) */
+	uint32_t serial_irq;
 	bool tpm;
 	uint8_t seed[FIRMWARE_SEED_SIZE]; /* fresh for every VM */
 };

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FIRMWARE_ELF_H
+#define FIRMWARE_ELF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/gmem.h"
+
+/*
+ * The vmlinux loader: an uncompressed 64-bit x86 ELF executable, each PT_LOAD copied to its
+ * physical address.
+ */
+
+#define ELF_HEAD_SIZE	 4096 /* the headers must end here; those of a kernel end below 1 KiB */
+#define ELF_MAX_SEGMENTS 16   /* a kernel has 4 or 5 */
+
+struct elf_segment {
+	uint64_t gpa;
+	uint64_t mem_size; /* in guest memory; what lies past file_size stays zero */
+	uint64_t file_size;
+	uint64_t offset; /* in the file */
+};
+
+struct elf_plan {
+	uint64_t entry;	    /* guest physical */
+	uint64_t low, high; /* all segments lie in [low, high) */
+	struct elf_segment segment[ELF_MAX_SEGMENTS];
+	unsigned nsegments;
+};
+
+/*
+ * Check headers: the first len bytes (ELF_HEAD_SIZE or the whole file if shorter) of a file of
+ * file_size bytes. Every segment must lie in guest physical [min, max), in the file, and apart from
+ * the others; the entry point in an executable one. Hostile input.
+ */
+int elf_parse(const void *head, size_t len, uint64_t file_size, uint64_t min, uint64_t max,
+	      struct elf_plan *ret, struct error *err) __attribute__((nonnull));
+
+/* Check the file and copy it to guest memory, of which [min, max) is open to it and zero. */
+int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, struct elf_plan *ret,
+	     struct error *err) __attribute__((nonnull));
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "firmware/firmware.h"
+
+#include <asm/bootparam.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "common/util.h"
+#include "firmware/bootparams.h"
+#include "firmware/elf.h"
+#include "firmware/fdt.h"
+
+#define PAGE_SIZE UINT64_C(4096)
+
+/*
+ * Read the initrd to the top of low RAM: the kernel frees it after unpacking, and everything it
+ * allocates early comes from below.
+ */
+static int load_initrd(const struct gmem *mem, int fd, uint64_t kernel_end, struct boot_info *info,
+		       struct error *err)
+{
+	uint64_t top = mem->region[0].size & ~(PAGE_SIZE - 1), size, gpa;
+	struct stat st;
+	void *dst;
+	int r;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "fstat");
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "not a regular file");
+	size = (uint64_t)st.st_size;
+	if (kernel_end > top || size > top - kernel_end)
+		return error_set(err, -EFBIG,
+				 "%" PRIu64 " bytes do not fit guest memory beside the kernel",
+				 size);
+	gpa = (top - size) & ~(PAGE_SIZE - 1);
+	dst = gmem_ptr(mem, gpa, size);
+	if (gpa < kernel_end || !dst)
+		return error_set(err, -EFBIG,
+				 "%" PRIu64 " bytes do not fit guest memory beside the kernel",
+				 size);
+	r = pread_all(fd, dst, size, 0);
+	if (r < 0)
+		return error_set(err, r, "read: %s", strerror(-r));
+	info->initrd_gpa = gpa;
+	info->initrd_size = size;
+	return 0;
+}
+
+int firmware_load(const struct gmem *mem, const struct firmware_params *params,
+		  struct firmware_entry *ret, struct error *err)
+{
+	cleanup_free uint8_t *tree = xcalloc(1, FDT_SIZE_MAX);
+	struct boot_setup_data setup_data[2];
+	struct boot_info info = {.cmdline = params->cmdline};
+	struct firmware_entry entry;
+	struct elf_plan kernel;
+	size_t tree_size;
+	int r;
+
+	if (mem->nregions == 0 || mem->region[0].gpa != 0)
+		return error_set(err, -EINVAL, "guest memory does not start at 0");
+	r = elf_load(params->kernel_fd, mem, BOOT_HIGH_START,
+		     MIN(mem->region[0].size, BOOT_IDENTITY_END), &kernel, err);
+	if (r < 0)
+		return error_wrap(err, "guest kernel");
+	r = load_initrd(mem, params->initrd_fd, kernel.high, &info, err);
+	if (r < 0)
+		return error_wrap(err, "initrd");
+	r = fdt_build(params, tree, &tree_size, err);
+	if (r < 0)
+		return r;
+
+	setup_data[0] =
+		(struct boot_setup_data){SETUP_RNG_SEED, sizeof(params->seed), params->seed};
+	setup_data[1] = (struct boot_setup_data){SETUP_DTB, (uint32_t)tree_size, tree};
+	info.setup_data = setup_data;
+	info.nsetup_data = ARRAY_SIZE(setup_data);
+	r = bootparams_write(mem, &info, &entry, err);
+	if (r < 0)
+		return r;
+	entry.rip = kernel.entry;
+	*ret = entry;
+	return 0;
+}

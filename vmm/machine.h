@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "firmware/firmware.h"
+#include "vmm/bus.h"
+#include "vmm/ioapic.h"
+#include "vmm/kvm.h"
+#include "vmm/loop.h"
+#include "vmm/memory.h"
+#include "vmm/serial.h"
+#include "vmm/vcpu.h"
+#include "vmm/virtio.h"
+
+/*
+ * The machine: VM, memory, vCPUs, IOAPIC, and the virtio devices somebody made for it.
+ *
+ *	machine_new()		opens KVM, makes memory, starts setting vCPUs up beside the caller
+ *	machine_add_virtio()	once a device, in the order they appear to the guest
+ *	machine_load()		kernel, initrd, command line, device tree
+ *	machine_start()		the guest runs
+ *	machine_notified()	for each LOOP_NOTIFY event
+ *	machine_ended()		after a LOOP_VCPU event: why
+ *	machine_stop()		no vCPU runs any more; devices may be freed
+ *	machine_free()
+ *
+ * After machine_start() nothing is allocated because of the guest.
+ */
+
+struct machine_config {
+	uint64_t memory;  /* bytes to boot with, a multiple of MEMORY_ALIGN */
+	uint64_t hotplug; /* bytes of virtio-mem's region, a multiple of MEMORY_SLOT, or 0 */
+	unsigned ncpus;	  /* 1..FIRMWARE_MAX_CPUS */
+	int serial_fd;	  /* the guest's console goes there (--debug); -1: no serial port */
+};
+
+struct machine {
+	struct loop *loop; /* the caller's */
+	struct kvm kvm;
+	struct memory *memory;
+	struct bus mmio, pio;
+	struct ioapic ioapic;
+	struct serial serial;
+	bool has_serial, emulated;
+	struct vcpus vcpus;
+	struct kvm_irq_routing *routes; /* scratch for the IOAPIC's table */
+	struct firmware_params params;
+	struct firmware_entry entry;
+	struct virtio_device *virtio[FIRMWARE_MAX_VIRTIO]; /* the caller's */
+	unsigned nvirtio;
+	int end_fd; /* owned */
+};
+
+int machine_new(const struct machine_config *config, struct loop *loop, struct machine **ret,
+		struct error *err) __attribute__((nonnull));
+void machine_free(struct machine *machine);
+
+/* Guest memory as devices see it. */
+static inline const struct gmem *machine_memory(const struct machine *machine)
+{
+	return &machine->memory->gmem;
+}
+
+/*
+ * Give dev, complete but for its transport, the next window and pin; calls virtio_init(). dev stays
+ * the caller's, who frees it (virtio_free() first) after machine_stop(); on failure virtio_free() is
+ * not due.
+ */
+int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struct error *err)
+	__attribute__((nonnull));
+
+/*
+ * Load an uncompressed kernel and an initrd (-1: none). words (may be empty) go after the command
+ * line's own.
+ */
+int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const char *words,
+		 struct error *err) __attribute__((nonnull));
+int machine_start(struct machine *machine, struct error *err) __attribute__((nonnull));
+
+void machine_notified(struct machine *machine, uint32_t index) __attribute__((nonnull));
+bool machine_ended(struct machine *machine, struct vcpu_end *ret) __attribute__((nonnull));
+void machine_stop(struct machine *machine) __attribute__((nonnull));
+
+/* For virtio-mem: see memory_plug(). */
+int machine_plug(struct machine *machine, uint64_t gpa, uint64_t len, bool on)
+	__attribute__((nonnull));
+
+/* See vcpus_instructions(). */
+int machine_instructions(struct machine *machine, uint64_t *ret) __attribute__((nonnull));
+
+#endif

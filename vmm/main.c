@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "common/str.h"
+#include "common/util.h"
+#include "firmware/firmware.h"
+#include "vmm/run.h"
+
+#define EXIT_USAGE 254
+
+static const char usage[] =
+	"usage: tripod-vmm --kernel=FILE [--initrd=FILE] [--append=WORDS] [--memory=MIB]\n"
+	"                  [--cpus=N] [--debug]\n";
+
+static int parse(int argc, char **argv, struct run_options *options)
+{
+	static const struct option table[] = {
+		{"kernel", required_argument, NULL, 'k'},
+		{"initrd", required_argument, NULL, 'i'},
+		{"append", required_argument, NULL, 'a'},
+		{"memory", required_argument, NULL, 'm'},
+		{"cpus", required_argument, NULL, 'c'},
+		{"debug", no_argument, NULL, 'd'},
+		{NULL, 0, NULL, 0},
+	};
+	unsigned long long n;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", table, NULL)) >= 0) {
+		switch (c) {
+		case 'k':
+			options->kernel = optarg;
+			break;
+		case 'i':
+			options->initrd = optarg;
+			break;
+		case 'a':
+			options->words = optarg;
+			break;
+		case 'm':
+			if (!str_to_u64(optarg, UINT64_MAX / MIB, &n))
+				return -EINVAL;
+			options->memory = n * MIB;
+			break;
+		case 'c':
+			if (!str_to_u64(optarg, FIRMWARE_MAX_CPUS, &n))
+				return -EINVAL;
+			options->ncpus = (unsigned)n;
+			break;
+		case 'd':
+			options->debug = true;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return options->kernel && optind == argc ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	struct run_options options = {.words = "", .memory = 128 * MIB, .ncpus = 1};
+	struct error err = ERROR_INIT;
+
+	if (parse(argc, argv, &options) < 0) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	log_init("tripod-vmm", options.debug ? LOG_DEBUG : LOG_INFO);
+	if (run_machine(&options, &err) < 0) {
+		log_error("%s", err.msg);
+		return EXIT_USAGE;
+	}
+	return 0;
+}

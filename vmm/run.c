@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "vmm/machine.h"
+
+#define EVENTS_MAX 16
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static int wait_for_end(struct machine *machine, struct vcpu_end *ret)
+{
+	struct loop_event events[EVENTS_MAX];
+
+	while (!machine_ended(machine, ret)) {
+		int n = loop_wait(machine->loop, events, EVENTS_MAX, -1);
+
+		for (int i = 0; i < n; i++)
+			if (events[i].kind == LOOP_NOTIFY)
+				machine_notified(machine, events[i].index);
+	}
+	return 0;
+}
+
+static int boot(struct machine *machine, const struct run_options *options, struct error *err)
+{
+	cleanup_fd int kernel = open(options->kernel, O_RDONLY | O_CLOEXEC);
+	cleanup_fd int initrd = -1;
+	int r;
+
+	if (kernel < 0)
+		return error_errno(err, "%s", options->kernel);
+	if (options->initrd) {
+		initrd = open(options->initrd, O_RDONLY | O_CLOEXEC);
+		if (initrd < 0)
+			return error_errno(err, "%s", options->initrd);
+	}
+	r = machine_load(machine, kernel, initrd, options->words, err);
+	return r < 0 ? r : machine_start(machine, err);
+}
+
+int run_machine(const struct run_options *options, struct error *err)
+{
+	uint64_t start = now_ns(), count;
+	struct machine_config config = {
+		.memory = options->memory,
+		.ncpus = options->ncpus,
+		.serial_fd = options->debug ? STDERR_FILENO : -1,
+	};
+	struct machine *machine;
+	struct vcpu_end end;
+	struct loop loop;
+	int r = loop_init(&loop, err);
+
+	if (r < 0)
+		return r;
+	r = machine_new(&config, &loop, &machine, err);
+	if (r < 0) {
+		loop_free(&loop);
+		return r;
+	}
+	r = boot(machine, options, err);
+	if (r == 0) {
+		wait_for_end(machine, &end);
+		machine_stop(machine);
+		log_debug("first guest instruction after %llu us, end after %llu ms",
+			  (unsigned long long)((machine->vcpus.first_run_ns - start) / 1000),
+			  (unsigned long long)((now_ns() - start) / 1000000));
+		if (machine_instructions(machine, &count) == 0)
+			log_debug("%llu guest kernel instructions", (unsigned long long)count);
+		if (end.kind != VCPU_END_RESET)
+			r = error_set(err, -EIO, "%s", end.text);
+	} else {
+		machine_stop(machine);
+	}
+	machine_free(machine);
+	loop_free(&loop);
+	return r;
+}
