@@ -20,6 +20,7 @@
 	"erms,fsrm mitigations=off"
 
 #define CMDLINE_QUIET "quiet"
-#define CMDLINE_DEBUG "console=ttyS0"
+/* The serial port is LAYOUT_SERIAL_BASE's, found by device tree; earlycon shows what comes before. */
+#define CMDLINE_DEBUG "console=ttyS0 8250.nr_uarts=1 earlycon=uart8250,mmio,0xcffff000"
 
 #endif
