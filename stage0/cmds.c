@@ -2,8 +2,5 @@
 #include "stage0/cmds.h"
 
 const struct command *const commands[] = {
-	&cmd_completion,
-	&cmd_help,
-	&cmd_version,
-	NULL,
+	&cmd_completion, &cmd_help, &cmd_run, &cmd_version, NULL,
 };

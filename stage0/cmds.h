@@ -6,6 +6,7 @@
 
 extern const struct command cmd_completion;
 extern const struct command cmd_help;
+extern const struct command cmd_run;
 extern const struct command cmd_version;
 
 #endif

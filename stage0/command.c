@@ -241,19 +241,6 @@ static int run_command(struct globals *globals, const struct command *command, c
 	return command->run(globals, opts, &args);
 }
 
-/* The words without the command's own, "-h" spelled out before the first word that is no flag. */
-static void collect_words(struct strv *words, int argc, char **argv, size_t skip)
-{
-	bool flags = true;
-
-	for (size_t i = 1; i < (size_t)argc; i++) {
-		if (i == skip)
-			continue;
-		flags = flags && argv[i][0] == '-' && strcmp(argv[i], "--") != 0;
-		strv_add(words, flags && is_help(argv[i]) ? "--help" : argv[i]);
-	}
-}
-
 int command_main(int argc, char **argv)
 {
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -281,7 +268,9 @@ int command_main(int argc, char **argv)
 			globals.prog);
 		status = EXIT_FAILED;
 	} else {
-		collect_words(&words, argc, argv, 1 + at);
+		for (size_t i = 0; i < n; i++)
+			if (i != at)
+				strv_add(&words, argv[1 + i]);
 		opts = xcalloc(1, command->size ? command->size : 1);
 		options_init(command->options, opts, false);
 		status = run_command(&globals, command, words.v, words.n, opts);

@@ -114,7 +114,8 @@ int option_set_value(const struct option *option, void *base, const char *value,
 int option_parse_word(char *const *words, size_t nwords, size_t *at, const struct option_set *sets,
 		      size_t nsets, void *app_base, struct error *err)
 {
-	const char *word = words[*at], *name = word + 2, *eq, *value = NULL;
+	const char *word = strcmp(words[*at], "-h") == 0 ? "--help" : words[*at];
+	const char *name = word + 2, *eq, *value = NULL;
 	const struct option *option = NULL;
 	void *base = NULL;
 	size_t len;

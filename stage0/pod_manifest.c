@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An app section starts as a copy of the image's, or as an empty one when the image has none; then
+ * the command line is laid over it. The result is checked like an image's app, so whatever the
+ * command line brought in is held to the same rules.
+ */
+#include "stage0/pod_manifest.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "stage0/acname.h"
+#include "stage0/command.h"
+#include "stage0/image_manifest.h"
+#include "stage0/isolator.h"
+#include "stage0/options.h"
+
+/* The app's name: --name, or the last component of the image's name made valid. */
+static int app_name(const struct pod_app *app, char **ret, struct error *err)
+{
+	struct json_object *image_name;
+	const char *last, *slash;
+	char *name;
+
+	if (app->request->name) {
+		if (!acname_is_strict(app->request->name))
+			return error_set(err, -EINVAL,
+					 "--name: \"%s\" is not a name: lower-case letters, digits "
+					 "and single dashes between them",
+					 app->request->name);
+		*ret = xstrdup(app->request->name);
+		return 0;
+	}
+	json_object_object_get_ex(app->image, "name", &image_name);
+	last = json_object_get_string(image_name);
+	slash = strrchr(last, '/');
+	name = acname_sanitize(slash ? slash + 1 : last);
+	if (!name || !acname_is_valid(name)) {
+		free(name);
+		return error_set(err, -EINVAL,
+				 "no app name can be made of image name %s; use --name", last);
+	}
+	*ret = name;
+	return 0;
+}
+
+static struct json_object *nameval(const char *name, const char *value)
+{
+	struct json_object *pair = json_object_new_object();
+
+	json_add_string(pair, "name", name);
+	json_add_string(pair, "value", value);
+	return pair;
+}
+
+/* Lay K=V pairs over a {name, value} list, in place. keep: what is in the list stays. */
+static void namevals_overlay(struct json_object *list, const struct strv *pairs, bool keep)
+{
+	for (size_t i = 0; i < pairs->n; i++) {
+		const char *eq = strchr(pairs->v[i], '=');
+		cleanup_free char *key = xstrndup(pairs->v[i], (size_t)(eq - pairs->v[i]));
+		size_t at = 0, n = json_object_array_length(list);
+
+		for (; at < n; at++) {
+			struct json_object *name;
+
+			json_object_object_get_ex(json_object_array_get_idx(list, at), "name",
+						  &name);
+			if (strcmp(json_object_get_string(name), key) == 0)
+				break;
+		}
+		if (at == n)
+			json_object_array_add(list, nameval(key, eq + 1));
+		else if (!keep)
+			json_object_array_put_idx(list, at, nameval(key, eq + 1));
+	}
+}
+
+/* The list at key, made when it is absent. */
+static struct json_object *list_at(struct json_object *obj, const char *key)
+{
+	struct json_object *list = NULL;
+
+	if (json_object_object_get_ex(obj, key, &list) && list)
+		return list;
+	list = json_object_new_array();
+	json_add(obj, key, list);
+	return list;
+}
+
+static void app_environment(struct json_object *app, const struct pod_request *pod,
+			    const struct app_request *request)
+{
+	struct json_object *env = list_at(app, "environment");
+
+	namevals_overlay(env, &request->environment, false);
+	namevals_overlay(env, &pod->inherit_env, true);
+	namevals_overlay(env, &pod->set_env_file, false);
+	namevals_overlay(env, &pod->set_env, false);
+}
+
+static void app_exec(struct json_object *app, const struct app_request *request)
+{
+	struct json_object *exec;
+
+	if (request->exec) {
+		exec = json_object_new_array();
+		json_object_array_add(exec, json_object_new_string(request->exec));
+		json_add(app, "exec", exec);
+	} else {
+		exec = list_at(app, "exec");
+	}
+	for (size_t i = 0; i < request->args.n; i++)
+		json_object_array_add(exec, json_object_new_string(request->args.v[i]));
+}
+
+/* Without the isolators whose names begin with prefix. */
+static struct json_object *isolators_without(struct json_object *list, const char *prefix)
+{
+	struct json_object *rest = json_object_new_array();
+
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *isolator = json_object_array_get_idx(list, i), *name;
+
+		json_object_object_get_ex(isolator, "name", &name);
+		if (!str_starts_with(json_object_get_string(name), prefix))
+			json_object_array_add(rest, json_object_get(isolator));
+	}
+	return rest;
+}
+
+static int app_isolators(struct json_object *app, const struct app_request *request,
+			 struct error *err)
+{
+	const char *caps = request->caps_retain ? request->caps_retain : request->caps_remove;
+	struct json_object *list = list_at(app, "isolators"), *one = NULL;
+
+	if (request->memory) {
+		if (isolator_memory(request->memory, &one, err) < 0)
+			return error_wrap(err, "--memory");
+		json_object_array_add(list, one);
+	}
+	if (request->cpu) {
+		if (isolator_cpu(request->cpu, &one, err) < 0)
+			return error_wrap(err, "--cpu");
+		json_object_array_add(list, one);
+	}
+	if (!caps)
+		return 0;
+	if (request->caps_retain && request->caps_remove)
+		return error_set(err, -EINVAL,
+				 "--caps-retain and --caps-remove exclude each other");
+	if (isolator_capabilities(request->caps_retain ? ISOLATOR_CAPS_RETAIN
+						       : ISOLATOR_CAPS_REMOVE,
+				  caps, &one, err) < 0)
+		return error_wrap(err, request->caps_retain ? "--caps-retain" : "--caps-remove");
+	list = isolators_without(list, "os/linux/capabilities-");
+	json_object_array_add(list, one);
+	json_add(app, "isolators", list);
+	return 0;
+}
+
+static int app_gids(struct json_object *app, const char *text, struct error *err)
+{
+	cleanup_json struct json_object *list = json_object_new_array();
+	cleanup_strv struct strv words = STRV_INIT;
+
+	strv_split(&words, text, ',');
+	for (size_t i = 0; i < words.n; i++) {
+		unsigned long long gid;
+
+		if (!str_to_u64(words.v[i], UINT32_MAX - 1, &gid))
+			return error_set(err, -EINVAL,
+					 "--supplementary-gids: \"%s\" is not a group id",
+					 words.v[i]);
+		json_object_array_add(list, json_object_new_int64((int64_t)gid));
+	}
+	json_add(app, "supplementaryGIDs", take_ptr(list));
+	return 0;
+}
+
+static void app_user_map(struct json_object *app, const char *key, const struct strv *pairs)
+{
+	struct json_object *map = NULL;
+
+	if (pairs->n == 0)
+		return;
+	if (!json_object_object_get_ex(app, key, &map) || !map) {
+		map = json_object_new_object();
+		json_add(app, key, map);
+	}
+	for (size_t i = 0; i < pairs->n; i++) {
+		const char *eq = strchr(pairs->v[i], '=');
+		cleanup_free char *name = xstrndup(pairs->v[i], (size_t)(eq - pairs->v[i]));
+
+		json_add_string(map, name, eq + 1);
+	}
+}
+
+/* The image's app, or the one an image without gets: the caller's user and group. */
+static int app_base(const struct pod_request *pod, const struct pod_app *app,
+		    struct json_object **ret, struct error *err)
+{
+	struct json_object *section = NULL, *copy = NULL;
+	cleanup_free char *user = xasprintf("%u", pod->uid), *group = xasprintf("%u", pod->gid);
+
+	json_object_object_get_ex(app->image, "app", &section);
+	if (section) {
+		if (json_object_deep_copy(section, &copy, NULL) < 0)
+			return error_set(err, -ENOMEM, "out of memory");
+		*ret = copy;
+		return 0;
+	}
+	if (!app->request->exec)
+		return error_set(err, -EINVAL, "the image has no app section; use --exec");
+	copy = json_object_new_object();
+	json_add(copy, "exec", json_object_new_array());
+	json_add_string(copy, "user", user);
+	json_add_string(copy, "group", group);
+	*ret = copy;
+	return 0;
+}
+
+static int check_ports(struct json_object *app, struct error *err)
+{
+	struct json_object *ports = list_at(app, "ports");
+
+	for (size_t i = 0; i < json_object_array_length(ports); i++) {
+		struct json_object *port = json_object_array_get_idx(ports, i);
+		const char *protocol = "";
+		int r = json_get_string(port, "protocol", &protocol, err);
+
+		if (r < 0)
+			return r;
+		if (strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0)
+			return error_set(err, -EINVAL,
+					 "a port's protocol \"%s\" is neither tcp nor udp",
+					 protocol);
+	}
+	return 0;
+}
+
+static int build_app(const struct pod_request *pod, const struct pod_app *app,
+		     struct json_object **ret, struct error *err)
+{
+	const struct app_request *request = app->request;
+	cleanup_json struct json_object *section = NULL;
+	cleanup_strv struct strv warnings = STRV_INIT; /* said when the image was read */
+	int r = app_base(pod, app, &section, err);
+
+	if (r < 0)
+		return r;
+	app_exec(section, request);
+	if (json_object_array_length(list_at(section, "exec")) == 0)
+		return error_set(err, -EINVAL, "the image names no program to run; use --exec");
+	if (request->user)
+		json_add_string(section, "user", request->user);
+	if (request->group)
+		json_add_string(section, "group", request->group);
+	if (request->working_dir)
+		json_add_string(section, "workingDirectory", request->working_dir);
+	if (request->supplementary_gids) {
+		r = app_gids(section, request->supplementary_gids, err);
+		if (r < 0)
+			return r;
+	}
+	app_environment(section, pod, request);
+	r = app_isolators(section, request, err);
+	if (r < 0)
+		return r;
+	list_at(section, "mountPoints");
+	app_user_map(section, "userAnnotations", &request->user_annotations);
+	app_user_map(section, "userLabels", &request->user_labels);
+	r = check_ports(section, err);
+	if (r == 0)
+		r = app_check(section, &warnings, err);
+	if (r == 0)
+		*ret = take_ptr(section);
+	return r;
+}
+
+/* The image's annotations with the command line's laid over them. */
+static int app_annotations(const struct pod_app *app, struct json_object **ret, struct error *err)
+{
+	struct json_object *from_image = NULL, *list = NULL;
+
+	for (size_t i = 0; i < app->request->annotations.n; i++) {
+		const char *pair = app->request->annotations.v[i];
+		cleanup_free char *key = xstrndup(pair, strcspn(pair, "="));
+
+		if (!acident_is_valid(key))
+			return error_set(err, -EINVAL, "--annotation: \"%s\" is not a valid name",
+					 key);
+	}
+	json_object_object_get_ex(app->image, "annotations", &from_image);
+	if (!from_image)
+		list = json_object_new_array();
+	else if (json_object_deep_copy(from_image, &list, NULL) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	namevals_overlay(list, &app->request->annotations, false);
+	*ret = list;
+	return 0;
+}
+
+static int runtime_app(const struct pod_request *pod, const struct pod_app *app,
+		       struct json_object **ret, struct error *err)
+{
+	cleanup_json struct json_object *section = NULL, *annotations = NULL;
+	struct json_object *entry, *image, *name, *labels = NULL;
+	int r = build_app(pod, app, &section, err);
+
+	if (r == 0)
+		r = app_annotations(app, &annotations, err);
+	if (r < 0)
+		return r;
+	image = json_object_new_object();
+	json_object_object_get_ex(app->image, "name", &name);
+	json_add(image, "name", json_object_get(name));
+	json_add_string(image, "id", app->key);
+	if (json_object_object_get_ex(app->image, "labels", &labels) && labels)
+		json_add(image, "labels", json_object_get(labels));
+	entry = json_object_new_object();
+	json_add_string(entry, "name", app->name);
+	json_add(entry, "image", image);
+	json_add(entry, "app", take_ptr(section));
+	if (app->request->readonly_rootfs)
+		json_add_bool(entry, "readOnlyRootFS", true);
+	json_add(entry, "mounts", json_object_new_array());
+	json_add(entry, "annotations", take_ptr(annotations));
+	*ret = entry;
+	return 0;
+}
+
+/* Give every app its name; no two the same. */
+static int name_apps(struct pod_app *apps, size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r = app_name(&apps[i], &apps[i].name, err);
+
+		if (r < 0)
+			return error_wrap(err, "%s", apps[i].request->image);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(apps[i].name, apps[k].name) == 0)
+				return error_set(err, -EEXIST,
+						 "two apps are called %s; tell them apart with "
+						 "--name",
+						 apps[i].name);
+	}
+	return 0;
+}
+
+int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size_t n,
+		       struct json_object **ret, struct error *err)
+{
+	cleanup_json struct json_object *doc = json_object_new_object(), *reread = NULL;
+	struct json_object *list = json_object_new_array(), *annotations;
+	int r;
+
+	json_add_string(doc, "acVersion", APPC_VERSION);
+	json_add_string(doc, "acKind", "PodManifest");
+	json_add(doc, "apps", list);
+	if (n > POD_APPS_MAX)
+		return error_set(err, -E2BIG, "a pod can have %d apps, not %zu", POD_APPS_MAX, n);
+	r = name_apps(apps, n, err);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct json_object *app = NULL;
+
+		r = runtime_app(pod, &apps[i], &app, err);
+		if (r < 0)
+			return error_wrap(err, "%s", apps[i].request->image);
+		json_object_array_add(list, app);
+	}
+	if (r < 0)
+		return r;
+	json_add(doc, "volumes", NULL);
+	json_add(doc, "isolators", NULL);
+	annotations = json_object_new_array();
+	json_object_array_add(annotations, nameval("coreos.com/rkt/stage1/mutable", "false"));
+	json_add(doc, "annotations", annotations);
+	json_add(doc, "ports", json_object_new_array());
+	r = json_parse(json_text(doc), strlen(json_text(doc)), "pod manifest", &reread, err);
+	if (r < 0)
+		return error_wrap(err, "an argument is no text (UTF-8)");
+	*ret = take_ptr(doc);
+	return 0;
+}
+
+int env_file_parse(const char *text, const char *what, struct strv *env, struct error *err)
+{
+	cleanup_strv struct strv lines = STRV_INIT;
+
+	strv_split(&lines, text, '\n');
+	for (size_t i = 0; i < lines.n; i++) {
+		const char *line = lines.v[i], *eq = strchr(line, '=');
+		cleanup_free char *key = NULL;
+
+		if (line[strspn(line, " \t\r")] == '\0' || line[0] == '#' || line[0] == ';')
+			continue;
+		if (!eq)
+			return error_set(err, -EINVAL, "%s: line %zu: no \"=\"", what, i + 1);
+		key = xstrndup(line, (size_t)(eq - line));
+		if (!acenv_is_valid(key))
+			return error_set(err, -EINVAL, "%s: line %zu: \"%s\" is not a valid name",
+					 what, i + 1, key);
+		if (keyvals_get(env, key))
+			return error_set(err, -EEXIST, "%s: line %zu: \"%s\" is given twice", what,
+					 i + 1, key);
+		strv_add(env, line);
+	}
+	return 0;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage0/stage1.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/spawn.h"
+#include "common/util.h"
+#include "stage0/image_manifest.h"
+
+#define ANNOTATION	     "coreos.com/rkt/stage1/"
+#define ANNOTATION_APP_DISKS "tripod/stage1/app-disks"
+
+/* Interface versions that brought an argument (rkt-behaviour 6.2). */
+#define VERSION_HOSTNAME 2
+#define VERSION_INSECURE 3
+
+int stage1_find(const char *path, char **ret, struct error *err)
+{
+	static const char *const places[] = {"stage1-kvm.aci", "../lib/tripod/stage1-kvm.aci"};
+	char exe[PATH_MAX];
+	ssize_t len;
+
+	if (path) {
+		*ret = xstrdup(path);
+		return 0;
+	}
+	len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (len < 0)
+		return error_errno(err, "/proc/self/exe");
+	exe[len] = '\0';
+	*strrchr(exe, '/') = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		cleanup_free char *candidate = xasprintf("%s/%s", exe, places[i]);
+
+		if (access(candidate, F_OK) == 0) {
+			*ret = take_ptr(candidate);
+			return 0;
+		}
+	}
+	return error_set(err, -ENOENT,
+			 "no stage1 image: neither %s/%s nor %s/%s exists; name one with "
+			 "--stage1-path",
+			 exe, places[0], exe, places[1]);
+}
+
+bool stage1_takes_disks(struct json_object *manifest)
+{
+	const char *how = image_manifest_annotation(manifest, ANNOTATION_APP_DISKS);
+
+	return how && strcmp(how, "erofs") == 0;
+}
+
+int stage1_entrypoint(struct json_object *manifest, const char *name, char **ret, struct error *err)
+{
+	cleanup_free char *annotation = xasprintf(ANNOTATION "%s", name);
+	const char *path = image_manifest_annotation(manifest, annotation);
+	cleanup_strv struct strv parts = STRV_INIT;
+
+	if (!path)
+		return error_set(err, -ENOENT, "the stage1 image has no annotation %s", annotation);
+	strv_split(&parts, path, '/');
+	if (path[0] != '/' || strv_contains(&parts, ".."))
+		return error_set(err, -EINVAL, "stage1 annotation %s: bad path \"%s\"", annotation,
+				 path);
+	*ret = xasprintf("stage1/rootfs%s", path);
+	return 0;
+}
+
+static int interface_version(struct json_object *manifest, unsigned long long *ret,
+			     struct error *err)
+{
+	const char *text = image_manifest_annotation(manifest, ANNOTATION "interface-version");
+
+	*ret = 1;
+	if (text && !str_to_u64(text, INT_MAX, ret))
+		return error_set(err, -EINVAL, "stage1: interface-version \"%s\" is not a number",
+				 text);
+	return 0;
+}
+
+/* The arguments of run, in the contract's order. */
+static void run_arguments(struct strv *argv, unsigned long long version, const char *uuid,
+			  const struct globals *globals, const struct stage1_run *run)
+{
+	static const struct {
+		unsigned bit;
+		const char *argument;
+	} insecure[] = {
+		{INSECURE_CAPABILITIES, "--disable-capabilities-restriction"},
+		{INSECURE_PATHS, "--disable-paths"},
+		{INSECURE_SECCOMP, "--disable-seccomp"},
+	};
+
+	if (globals->debug)
+		strv_add(argv, "--debug");
+	if (run->interactive)
+		strv_add(argv, "--interactive");
+	if (version >= VERSION_HOSTNAME)
+		strv_add_owned(argv, xasprintf("--hostname=%s", run->hostname));
+	else if (run->hostname_given)
+		log_warn("this stage1 does not know --hostname; it is ignored");
+	for (size_t i = 0; i < ARRAY_SIZE(insecure); i++) {
+		if (!(globals->insecure & insecure[i].bit))
+			continue;
+		if (version >= VERSION_INSECURE)
+			strv_add(argv, insecure[i].argument);
+		else
+			log_warn("this stage1 does not know %s; it is ignored",
+				 insecure[i].argument);
+	}
+	strv_add(argv, uuid);
+}
+
+int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
+		const struct globals *globals, const struct stage1_run *run, struct error *err)
+{
+	cleanup_free char *entry = NULL, *dir = pod_path(pods, pod), *path = NULL, *fd_text = NULL;
+	cleanup_strv struct strv argv = STRV_INIT;
+	unsigned long long version;
+	int lock_fd, r;
+
+	r = stage1_entrypoint(manifest, "run", &entry, err);
+	if (r == 0)
+		r = interface_version(manifest, &version, err);
+	if (r < 0)
+		return r;
+	path = xasprintf("%s/%s", dir, entry);
+	strv_add(&argv, path);
+	run_arguments(&argv, version, pod->uuid, globals, run);
+	for (size_t i = 0; i < argv.n; i++)
+		log_debug("stage1 argument %zu: %s", i, argv.v[i]);
+
+	/* a descriptor that stays open over exec and, being a duplicate, carries the same lock */
+	lock_fd = fcntl(pod->fd, F_DUPFD, 3);
+	if (lock_fd < 0)
+		return error_errno(err, "the pod's lock");
+	fd_text = xasprintf("%d", lock_fd);
+	if (setenv("RKT_LOCK_FD", fd_text, 1) < 0 || fchdir(pod->fd) < 0)
+		r = error_errno(err, "pod %s", pod->uuid);
+	else {
+		execv(path, argv.v);
+		r = error_errno(err, "starting stage1: %s", path);
+	}
+	close(lock_fd);
+	return r;
+}
+
+int stage1_gc(const struct pod *pod, bool debug, struct error *err)
+{
+	cleanup_json struct json_object *manifest = NULL;
+	cleanup_free char *text = NULL, *entry = NULL;
+	const struct spawn_fd fds[] = {{STDOUT_FILENO, STDOUT_FILENO},
+				       {STDERR_FILENO, STDERR_FILENO}};
+	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_strv struct strv warnings = STRV_INIT;
+	struct spawn_args args = {.cwd = pod->fd, .fds = fds, .nfds = ARRAY_SIZE(fds)};
+	cleanup_fd int pidfd = -1;
+	int status = 0, r;
+	size_t len;
+	pid_t pid;
+
+	r = file_read(pod->fd, "stage1/manifest", JSON_SIZE_MAX, &text, &len, err);
+	if (r == 0)
+		r = image_manifest_parse(text, len, &manifest, &warnings, err);
+	if (r == 0)
+		r = stage1_entrypoint(manifest, "gc", &entry, err);
+	if (r == 0 && faccessat(pod->fd, entry, F_OK, 0) < 0)
+		r = error_errno(err, "stage1's gc entry point");
+	if (r < 0)
+		return r;
+	strv_add(&argv, entry);
+	if (debug)
+		strv_add(&argv, "--debug");
+	strv_add(&argv, pod->uuid);
+	args.path = entry;
+	args.argv = argv.v;
+	r = spawn(&args, &pid, &pidfd, err);
+	if (r < 0)
+		return r;
+	r = spawn_wait(pid, pidfd, STAGE1_GC_TIMEOUT_MS, &status, err);
+	if (r < 0) {
+		spawn_kill(pid, pidfd);
+		return error_wrap(err, "stage1's gc entry point");
+	}
+	if (status != 0)
+		return error_set(err, -EIO, "stage1's gc entry point ended with status %d", status);
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_STAGE1_H
+#define STAGE0_STAGE1_H
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "common/json.h"
+#include "stage0/command.h"
+#include "stage0/pod.h"
+
+/* The contract with stage1 (rkt-behaviour 6): find its image, call its entry points. */
+
+#define STAGE1_GC_TIMEOUT_MS 60000 /* rkt waits forever; a stage1 that hangs must not stop gc */
+
+/*
+ * The file of the stage1 image: path if not NULL, else stage1-kvm.aci beside our own program or in
+ * ../lib/tripod from there. The caller frees *ret.
+ */
+int stage1_find(const char *path, char **ret, struct error *err) __attribute__((nonnull(2, 3)));
+
+/* Whether the image says that it takes apps as EROFS disks rather than as directories. */
+bool stage1_takes_disks(struct json_object *manifest) __attribute__((nonnull));
+
+/*
+ * The path, relative to the pod's directory, of entry point "run", "gc", ...; the caller frees
+ * *ret. -ENOENT: the image does not have it.
+ */
+int stage1_entrypoint(struct json_object *manifest, const char *name, char **ret, struct error *err)
+	__attribute__((nonnull));
+
+struct stage1_run {
+	bool interactive;
+	const char *hostname; /* never NULL */
+	bool hostname_given;  /* by the user */
+};
+
+/* Become the run entry point of the pod, which is in run and locked. Returns only to fail. */
+int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
+		const struct globals *globals, const struct stage1_run *run, struct error *err)
+	__attribute__((nonnull));
+
+/* Call the gc entry point of the pod's own stage1. -ENOENT: the pod has none. */
+int stage1_gc(const struct pod *pod, bool debug, struct error *err) __attribute__((nonnull));
+
+#endif
