@@ -105,6 +105,7 @@ enum plan_flags {
 /* Exit codes of an app that could not be started; systemd's, as users of rkt know them. */
 #define AGENT_EXIT_CHDIR  200
 #define AGENT_EXIT_EXEC	  203
+#define AGENT_EXIT_STDIN  208 /* any of the streams */
 #define AGENT_EXIT_USER	  217
 #define AGENT_EXIT_GROUP  216
 #define AGENT_EXIT_CAPS	  218
