@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting an app.
+ *
+ * The app's process is made with CLONE_VM and CLONE_VFORK: no page table is copied, init stands
+ * still until the program runs or the process ends, and a failure is told through plain memory.
+ * With CLONE_NEWNS it has its own mounts from the first instruction. Descriptors and signal mask
+ * are copies, so what it does to them is its own affair.
+ *
+ * Nothing is left to undo when it fails: its mounts end with its namespace, and our ends of the
+ * pipes are closed by whoever made them.
+ */
+#include "initrd/app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "initrd/exec.h"
+#include "initrd/mount.h"
+#include "initrd/user.h"
+
+/* Names of paths and tables of files lie in it on the way to an error message. */
+#define STACK_SIZE (64 << 10)
+
+/* What init and the app's process-to-be share. */
+struct launch {
+	const struct init_plan_app *plan;
+	bool hostname;
+	int fd[INIT_APP_STREAMS]; /* the app's ends; all three are the terminal with PLAN_TTY */
+	int code;		  /* result: AGENT_EXIT_... once it failed */
+	struct init_text *why;
+};
+
+static int fail(struct launch *launch, int code)
+{
+	launch->code = code;
+	return -1;
+}
+
+static int set_groups(struct launch *launch, uint32_t gid)
+{
+	static uint32_t groups[INIT_GROUPS_MAX];
+	const struct init_plan_app *plan = launch->plan;
+
+	memcpy(groups, plan->groups ? plan->groups : (const uint8_t *)"", plan->ngroups * 4);
+	/* always, so that none of init's is left */
+	if (syscall(SYS_setgroups, plan->ngroups, groups) < 0 ||
+	    syscall(SYS_setresgid, gid, gid, gid) < 0) {
+		init_text_fail(launch->why, -errno, "changing to group", plan->group);
+		return fail(launch, AGENT_EXIT_GROUP);
+	}
+	return 0;
+}
+
+/* Drop what the plan does not name from the bounding set; inheritable and ambient are empty. */
+static int set_caps(struct launch *launch)
+{
+	for (unsigned cap = 0; cap < 64; cap++) {
+		if (launch->plan->caps >> cap & 1 || prctl(PR_CAPBSET_DROP, cap) == 0)
+			continue;
+		if (errno == EINVAL)
+			break; /* past the kernel's last */
+		init_text_set(launch->why, 0, "dropping a capability");
+		init_text_add_errno(launch->why, errno);
+		return fail(launch, AGENT_EXIT_CAPS);
+	}
+	return 0;
+}
+
+/* user: text is "name", group: the same, where a group equal to a user without one is its number */
+static int resolve(struct launch *launch, uint32_t *uid, uint32_t *gid)
+{
+	const struct init_plan_app *plan = launch->plan;
+
+	if (init_user_resolve(plan->user, false, uid, launch->why) < 0)
+		return fail(launch, AGENT_EXIT_USER);
+	if (init_user_resolve(plan->group, true, gid, launch->why) < 0) {
+		if (strcmp(plan->user, plan->group) != 0)
+			return fail(launch, AGENT_EXIT_GROUP);
+		*gid = *uid;
+	}
+	return 0;
+}
+
+/* Put the app's ends in their places and make it leader of a session, with the terminal if any. */
+static int set_streams(struct launch *launch, uint32_t uid, uint32_t gid)
+{
+	for (int i = 0; i < INIT_APP_STREAMS; i++) {
+		/* /dev/stdout can be opened by the app only when it is its own */
+		if ((uid | gid) != 0 && fchown(launch->fd[i], uid, gid) < 0)
+			return -errno;
+		if (dup2(launch->fd[i], i) < 0)
+			return -errno;
+	}
+	if (setsid() < 0)
+		return -errno;
+	if (launch->plan->flags & PLAN_TTY && ioctl(0, TIOCSCTTY, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+/* From a copy of init to the app's program. Returns only on failure, which it has recorded. */
+static int become(struct launch *launch)
+{
+	const struct init_plan_app *plan = launch->plan;
+	sigset_t none;
+	uint32_t uid, gid;
+	int r;
+
+	umask(0);
+	if (init_mount_root(plan, plan->flags & PLAN_TTY, launch->hostname, launch->why) < 0)
+		return fail(launch, AGENT_EXIT_ROOTFS);
+	if (resolve(launch, &uid, &gid) < 0)
+		return -1;
+	r = launch->fd[0] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : 0;
+	if (launch->fd[0] < 0 && r >= 0)
+		launch->fd[0] = r;
+	if (r >= 0)
+		r = set_streams(launch, uid, gid);
+	if (r < 0) {
+		init_text_set(launch->why, 0, "setting up the streams");
+		init_text_add_errno(launch->why, errno);
+		return fail(launch, AGENT_EXIT_STDIN);
+	}
+	if (chdir(plan->workdir) < 0) {
+		init_text_fail(launch->why, -errno, "changing to directory", plan->workdir);
+		return fail(launch, AGENT_EXIT_CHDIR);
+	}
+	if (set_caps(launch) < 0 || set_groups(launch, gid) < 0)
+		return -1;
+	if (uid != 0 && syscall(SYS_setresuid, uid, uid, uid) < 0) {
+		init_text_fail(launch->why, -errno, "changing to user", plan->user);
+		return fail(launch, AGENT_EXIT_USER);
+	}
+	umask(022);
+	/* dispositions are init's, which are all default */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	syscall(SYS_close_range, INIT_APP_STREAMS, ~0U, 0);
+	init_exec(plan->argv, plan->envp, launch->why);
+	return fail(launch, AGENT_EXIT_EXEC);
+}
+
+static int launched(void *arg)
+{
+	become(arg);
+	_exit(1);
+}
+
+/* A terminal of a fresh devpts: master at ret, the app's side three times in fd. */
+static int make_terminal(const struct init_plan_app *plan, int fd[INIT_APP_STREAMS], int *ret,
+			 struct init_text *why)
+{
+	struct winsize size = {.ws_row = plan->rows, .ws_col = plan->columns};
+	int master, slave = -1, unlock = 0;
+	int r = init_mount_pts(why);
+
+	if (r < 0)
+		return r;
+	master = open("/pts/ptmx", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0 ||
+	    (slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_CLOEXEC | O_NOCTTY)) < 0 ||
+	    ((plan->rows | plan->columns) != 0 && ioctl(slave, TIOCSWINSZ, &size) < 0)) {
+		r = -errno;
+		if (slave >= 0)
+			close(slave);
+		if (master >= 0)
+			close(master);
+		return init_text_fail(why, r, "making a terminal in", "/pts");
+	}
+	*ret = master;
+	for (int i = 0; i < INIT_APP_STREAMS; i++)
+		fd[i] = slave;
+	return 0;
+}
+
+/* Both ends of the app's streams: the app's in fd, ours in ret. */
+static int make_streams(const struct init_plan_app *plan, int fd[INIT_APP_STREAMS],
+			struct init_app_ends *ret, struct init_text *why)
+{
+	for (int i = 0; i < INIT_APP_STREAMS; i++)
+		fd[i] = ret->fd[i] = -1;
+	if (plan->flags & PLAN_TTY)
+		return make_terminal(plan, fd, &ret->fd[0], why);
+	for (int i = plan->flags & PLAN_STDIN ? 0 : 1; i < INIT_APP_STREAMS; i++) {
+		int ends[2];
+
+		if (pipe2(ends, O_CLOEXEC) < 0)
+			return init_text_fail(why, -errno, "making a pipe for", plan->name);
+		fd[i] = ends[i == 0 ? 0 : 1];
+		ret->fd[i] = ends[i == 0 ? 1 : 0];
+	}
+	return 0;
+}
+
+static void close_ends(const int fd[INIT_APP_STREAMS])
+{
+	for (int i = 0; i < INIT_APP_STREAMS; i++)
+		if (fd[i] >= 0 && (i == 0 || fd[i] != fd[i - 1]))
+			close(fd[i]);
+}
+
+int init_app_start(struct init_app *app, bool hostname, struct init_app_ends *ret,
+		   struct init_text *why)
+{
+	static _Alignas(16) char stack[STACK_SIZE];
+	struct launch launch = {.plan = app->plan, .hostname = hostname, .why = why};
+
+	if (make_streams(app->plan, launch.fd, ret, why) < 0) {
+		launch.code = AGENT_EXIT_STDIN;
+	} else {
+		int in = launch.fd[0];
+		pid_t pid = clone(launched, stack + sizeof(stack),
+				  CLONE_VM | CLONE_VFORK | CLONE_NEWNS | SIGCHLD, &launch);
+
+		launch.fd[0] = in; /* what the other process opened is not ours */
+		if (pid < 0) {
+			init_text_fail(why, -errno, "making a process for", app->plan->name);
+			launch.code = AGENT_EXIT_ROOTFS;
+		} else if (launch.code != 0) {
+			waitpid(pid, NULL, 0);
+		} else {
+			app->pid = pid;
+		}
+	}
+	close_ends(launch.fd);
+	if (launch.code != 0)
+		close_ends(ret->fd);
+	return launch.code;
+}

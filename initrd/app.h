@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INITRD_APP_H
+#define INITRD_APP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "initrd/plan.h"
+#include "initrd/stream.h"
+#include "initrd/text.h"
+
+/* An app: its program, from its start to its end. */
+
+enum init_app_state {
+	INIT_APP_WAITING, /* not started yet */
+	INIT_APP_RUNNING,
+	INIT_APP_ENDING, /* its program has ended; what is left of it is being killed and drained */
+	INIT_APP_ENDED,
+};
+
+#define INIT_APP_STREAMS 3
+
+struct init_app {
+	const struct init_plan_app *plan;
+	unsigned index;
+	enum init_app_state state;
+	pid_t pid;
+	int status;  /* as wait4(2) gives it */
+	char ns[32]; /* name of its mount namespace, empty until known */
+	struct init_stream
+		stream[INIT_APP_STREAMS]; /* by enum agent_stream_kind; a tty is the 1st */
+};
+
+/* Our ends of an app's stdin, stdout and stderr, or of its terminal; -1 where there is none. */
+struct init_app_ends {
+	int fd[INIT_APP_STREAMS];
+};
+
+/*
+ * Start the app: mounts, user, streams and execve(2), in that order. 0: its program runs and ret
+ * are our ends. Otherwise the exit code the app is taken to have ended with (AGENT_EXIT_...), and
+ * why.
+ */
+int init_app_start(struct init_app *app, bool hostname, struct init_app_ends *ret,
+		   struct init_text *why) __attribute__((nonnull));
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decoder of the plan (vmm/agent_proto.h).
+ *
+ * Two walks over the records. The first checks every one and counts what repeats; the second, which
+ * can not fail any more, hands out pointers. A record's header is 8 bytes and no longer needed once
+ * the record was read, so its string is moved one byte down and gets its terminator where its last
+ * byte was: no allocation, and the walk still finds the next header where it was.
+ */
+#include "initrd/plan.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define RECORD_HEADER 8
+
+struct record {
+	unsigned tag;
+	uint8_t *data;
+	uint32_t len;
+};
+
+static uint32_t le32(const uint8_t *p)
+{
+	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint16_t le16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static uint64_t le64(const uint8_t *p)
+{
+	return le32(p) | (uint64_t)le32(p + 4) << 32;
+}
+
+static int refuse(struct init_text *why, const char *what, unsigned tag)
+{
+	init_text_set(why, 0, "plan: ");
+	init_text_add(why, what);
+	init_text_add(why, ", record ");
+	init_text_add_num(why, tag);
+	return -EINVAL;
+}
+
+/* Take the record at *pos. False when what is left is no record. */
+static bool next_record(uint8_t *bytes, size_t len, size_t *pos, struct record *ret)
+{
+	uint8_t *p = bytes + *pos;
+	size_t left = len - *pos;
+
+	if (left < RECORD_HEADER || le16(p + 2) != 0 || le32(p + 4) > left - RECORD_HEADER)
+		return false;
+	*ret = (struct record){.tag = le16(p), .data = p + RECORD_HEADER, .len = le32(p + 4)};
+	*pos += RECORD_HEADER + ret->len;
+	return true;
+}
+
+static bool is_string(unsigned tag)
+{
+	switch (tag) {
+	case PLAN_HOSTNAME:
+	case PLAN_APP:
+	case PLAN_ROOT:
+	case PLAN_ARG:
+	case PLAN_ENV:
+	case PLAN_USER:
+	case PLAN_GROUP:
+	case PLAN_WORKDIR:
+		return true;
+	}
+	return false;
+}
+
+/* What is wrong with the record taken alone, or NULL. */
+static const char *record_fault(const struct record *rec)
+{
+	switch (rec->tag) {
+	case PLAN_ARG:
+	case PLAN_ENV:
+		break; /* any string, also an empty one */
+	case PLAN_WORKDIR:
+		if (rec->len == 0 || rec->data[0] != '/')
+			return "not absolute";
+		break;
+	case PLAN_HOSTNAME:
+	case PLAN_APP:
+	case PLAN_ROOT:
+	case PLAN_USER:
+	case PLAN_GROUP:
+		if (rec->len == 0)
+			return "empty string";
+		break;
+	case PLAN_MEMORY:
+	case PLAN_CAPS:
+		return rec->len == 8 ? NULL : "bad length";
+	case PLAN_WINSIZE:
+		return rec->len == 4 ? NULL : "bad length";
+	case PLAN_GROUPS:
+		if (rec->len % 4 != 0 || rec->len / 4 > INIT_GROUPS_MAX)
+			return "bad length";
+		return NULL;
+	case PLAN_FLAGS:
+		if (rec->len != 4)
+			return "bad length";
+		if (le32(rec->data) & ~(uint32_t)(PLAN_TTY | PLAN_STDIN | PLAN_READONLY_ROOT))
+			return "unknown flag";
+		return NULL;
+	default:
+		return "unknown";
+	}
+	return memchr(rec->data, 0, rec->len) ? "NUL in a string" : NULL;
+}
+
+/* Check all records, alone and together. seen is a bit per tag of the app (or the pod) so far. */
+static int check(uint8_t *bytes, size_t len, struct init_plan *plan, struct init_text *why)
+{
+	const uint32_t needed = 1U << PLAN_ROOT | 1U << PLAN_ARG | 1U << PLAN_CAPS;
+	const uint32_t repeatable = 1U << PLAN_ARG | 1U << PLAN_ENV;
+	struct init_plan_app *app = NULL;
+	struct record rec = {.tag = 0};
+	uint32_t seen = 0;
+	size_t pos = 0;
+
+	while (pos < len) {
+		const char *fault;
+
+		if (!next_record(bytes, len, &pos, &rec))
+			return refuse(why, "truncated after", rec.tag);
+		fault = record_fault(&rec);
+		if (fault)
+			return refuse(why, fault, rec.tag);
+		if (rec.tag == PLAN_APP) {
+			if (app && (seen & needed) != needed)
+				return refuse(why, "app without root, program or caps before",
+					      rec.tag);
+			if (plan->napps == PLAN_APPS_MAX)
+				return refuse(why, "too many apps", rec.tag);
+			app = &plan->app[plan->napps++];
+			seen = 0;
+		} else if ((rec.tag < PLAN_APP) != !app) {
+			return refuse(why, "out of place", rec.tag);
+		}
+		if (seen & 1U << rec.tag & ~repeatable)
+			return refuse(why, "repeated", rec.tag);
+		seen |= 1U << rec.tag;
+		if (rec.tag == PLAN_ARG)
+			app->nargs++;
+		else if (rec.tag == PLAN_ENV)
+			app->nenv++;
+	}
+	if (!app || (seen & needed) != needed)
+		return refuse(why, "app without root, program or caps before the end after",
+			      rec.tag);
+	return 0;
+}
+
+static char *terminate(const struct record *rec)
+{
+	char *s = (char *)rec->data - 1;
+
+	memmove(s, rec->data, rec->len);
+	s[rec->len] = '\0';
+	return s;
+}
+
+static void take(struct init_plan_app *app, const struct record *rec, const char *s, char ***args,
+		 char ***env)
+{
+	switch (rec->tag) {
+	case PLAN_ROOT:
+		app->root = s;
+		break;
+	case PLAN_ARG:
+		*(*args)++ = (char *)s;
+		break;
+	case PLAN_ENV:
+		*(*env)++ = (char *)s;
+		break;
+	case PLAN_USER:
+		app->user = s;
+		break;
+	case PLAN_GROUP:
+		app->group = s;
+		break;
+	case PLAN_WORKDIR:
+		app->workdir = s;
+		break;
+	case PLAN_GROUPS:
+		app->groups = rec->data;
+		app->ngroups = rec->len / 4;
+		break;
+	case PLAN_FLAGS:
+		app->flags = le32(rec->data);
+		break;
+	case PLAN_WINSIZE:
+		app->rows = le16(rec->data);
+		app->columns = le16(rec->data + 2);
+		break;
+	case PLAN_CAPS:
+		app->caps = le64(rec->data);
+		break;
+	}
+}
+
+int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
+		     struct init_text *why)
+{
+	struct init_plan_app *app = NULL;
+	char **args = NULL, **env = NULL;
+	struct record rec;
+	size_t pos = 0;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = check(bytes, len, ret, why);
+	if (r < 0)
+		return r;
+
+	ret->napps = 0;
+	while (pos < len && next_record(bytes, len, &pos, &rec)) {
+		const char *s = is_string(rec.tag) ? terminate(&rec) : NULL;
+
+		if (rec.tag == PLAN_HOSTNAME) {
+			ret->hostname = s;
+		} else if (rec.tag == PLAN_MEMORY) {
+			ret->memory = le64(rec.data);
+		} else if (rec.tag == PLAN_APP) {
+			app = &ret->app[ret->napps++];
+			app->name = s;
+			app->user = app->group = "0";
+			app->workdir = "/";
+			args = app->argv = pool;
+			env = app->envp = pool + app->nargs + 1;
+			pool = env + app->nenv + 1;
+			args[app->nargs] = NULL;
+			env[app->nenv] = NULL;
+		} else {
+			take(app, &rec, s, &args, &env);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INITRD_PLAN_H
+#define INITRD_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "initrd/text.h"
+#include "vmm/agent_proto.h"
+
+/* The plan as init acts on it. Strings and vectors lie in the message and in the caller's pool. */
+
+#define INIT_GROUPS_MAX                                                                            \
+	1024 /* supplementary groups: 64 are many; a user of a directory has hundreds */
+
+struct init_plan_app {
+	const char *name;
+	const char *root; /* block device of its image */
+	char **argv;	  /* NULL-terminated, argv[0] is the program */
+	char **envp;	  /* NULL-terminated */
+	const char *user; /* never NULL: "0" when the plan names none, like group */
+	const char *group;
+	const char *workdir;   /* absolute */
+	const uint8_t *groups; /* ngroups little-endian u32, unaligned */
+	unsigned ngroups;
+	uint32_t flags; /* enum plan_flags */
+	uint16_t rows, columns;
+	uint64_t caps;
+	unsigned nargs, nenv;
+};
+
+struct init_plan {
+	const char *hostname; /* NULL: leave it */
+	uint64_t memory;      /* 0: whatever is there */
+	unsigned napps;
+	struct init_plan_app app[PLAN_APPS_MAX];
+};
+
+/* Entries a pool for argv and envp of any plan of AGENT_PLAN_MAX bytes needs. */
+#define INIT_POOL_MAX (AGENT_PLAN_MAX / 8 + 2 * PLAN_APPS_MAX)
+
+/*
+ * Decode the len bytes of a plan in place: its strings are moved over their headers to make room
+ * for terminators. pool holds INIT_POOL_MAX pointers. 0, or -EINVAL with what is wrong in why.
+ */
+int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
+		     struct init_text *why) __attribute__((nonnull));
+
+#endif
