@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "common/file.h"
 #include "common/util.h"
+
+#define PAGE_SIZE UINT64_C(4096)
 
 static int check_header(const Elf64_Ehdr *ehdr, size_t len, struct error *err)
 {
@@ -60,6 +63,7 @@ static int add_segment(struct elf_plan *plan, const Elf64_Phdr *phdr, struct err
 		.mem_size = phdr->p_memsz,
 		.file_size = phdr->p_filesz,
 		.offset = phdr->p_offset,
+		.writable = phdr->p_flags & PF_W,
 	};
 	for (unsigned i = 0; i < plan->nsegments; i++)
 		if (segments_overlap(segment, &plan->segment[i]))
@@ -111,8 +115,30 @@ int elf_parse(const void *head, size_t len, uint64_t file_size, uint64_t min, ui
 	return 0;
 }
 
-int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, struct elf_plan *ret,
-	     struct error *err)
+/* The bytes of a segment that can be mapped from the file: whole pages, and only if congruent. */
+static uint64_t mappable(const struct elf_segment *segment, const uint8_t *dst)
+{
+	if (segment->writable || segment->offset % PAGE_SIZE || (uintptr_t)dst % PAGE_SIZE)
+		return 0;
+	return segment->file_size & ~(PAGE_SIZE - 1);
+}
+
+static int load_segment(int fd, const struct elf_segment *segment, uint8_t *dst, bool map,
+			struct error *err)
+{
+	uint64_t mapped = map ? mappable(segment, dst) : 0;
+	int r;
+
+	if (mapped > 0 && mmap(dst, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+			       (off_t)segment->offset) == MAP_FAILED)
+		return error_errno(err, "mapping a segment");
+	r = pread_all(fd, dst + mapped, segment->file_size - mapped,
+		      (off_t)(segment->offset + mapped));
+	return r < 0 ? error_set(err, r, "read: %s", strerror(-r)) : 0;
+}
+
+int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, bool map,
+	     struct elf_plan *ret, struct error *err)
 {
 	uint8_t head[ELF_HEAD_SIZE];
 	struct elf_plan plan;
@@ -129,21 +155,18 @@ int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, struct 
 	if (r < 0)
 		return error_set(err, r, "read: %s", strerror(-r));
 	r = elf_parse(head, len, (uint64_t)st.st_size, min, max, &plan, err);
-	if (r < 0)
-		return r;
 
-	for (unsigned i = 0; i < plan.nsegments; i++) {
+	for (unsigned i = 0; r == 0 && i < plan.nsegments; i++) {
 		const struct elf_segment *segment = &plan.segment[i];
-		void *dst = gmem_ptr(mem, segment->gpa, segment->mem_size);
+		uint8_t *dst = gmem_ptr(mem, segment->gpa, segment->mem_size);
 
 		if (!dst)
 			return error_set(err, -ENOEXEC,
 					 "segment at %#" PRIx64 " is outside guest memory",
 					 segment->gpa);
-		r = pread_all(fd, dst, segment->file_size, (off_t)segment->offset);
-		if (r < 0)
-			return error_set(err, r, "read: %s", strerror(-r));
+		r = load_segment(fd, segment, dst, map, err);
 	}
-	*ret = plan;
-	return 0;
+	if (r == 0)
+		*ret = plan;
+	return r;
 }

@@ -2,6 +2,7 @@
 #ifndef FIRMWARE_ELF_H
 #define FIRMWARE_ELF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct elf_segment {
 	uint64_t mem_size; /* in guest memory; what lies past file_size stays zero */
 	uint64_t file_size;
 	uint64_t offset; /* in the file */
+	bool writable;
 };
 
 struct elf_plan {
@@ -38,8 +40,12 @@ struct elf_plan {
 int elf_parse(const void *head, size_t len, uint64_t file_size, uint64_t min, uint64_t max,
 	      struct elf_plan *ret, struct error *err) __attribute__((nonnull));
 
-/* Check the file and copy it to guest memory, of which [min, max) is open to it and zero. */
-int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, struct elf_plan *ret,
-	     struct error *err) __attribute__((nonnull));
+/*
+ * Check the file and bring it to guest memory, of which [min, max) is open to it and zero. With map
+ * the whole pages of read-only segments are mapped privately where guest memory is mapped; the rest
+ * is copied.
+ */
+int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, bool map,
+	     struct elf_plan *ret, struct error *err) __attribute__((nonnull));
 
 #endif

@@ -66,7 +66,7 @@ int firmware_load(const struct gmem *mem, const struct firmware_params *params,
 	if (mem->nregions == 0 || mem->region[0].gpa != 0)
 		return error_set(err, -EINVAL, "guest memory does not start at 0");
 	r = elf_load(params->kernel_fd, mem, BOOT_HIGH_START,
-		     MIN(mem->region[0].size, BOOT_IDENTITY_END), &kernel, err);
+		     MIN(mem->region[0].size, BOOT_IDENTITY_END), params->map_kernel, &kernel, err);
 	if (r < 0)
 		return error_wrap(err, "guest kernel");
 	r = load_initrd(mem, params->initrd_fd, kernel.high, &info, err);

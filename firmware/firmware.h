@@ -40,6 +40,12 @@ struct firmware_virtio {
 struct firmware_params {
 	int kernel_fd; /* uncompressed ELF vmlinux */
 	int initrd_fd; /* -1: none */
+	/*
+	 * Guest memory is whole mappings of the caller's, and nobody but this process looks at it by
+	 * other ways: the kernel's read-only pages may be mapped from the file, privately, instead of
+	 * being copied. All pods then share them in the page cache.
+	 */
+	bool map_kernel;
 	const char *cmdline;
 	unsigned ncpus;
 	struct firmware_virtio virtio[FIRMWARE_MAX_VIRTIO];

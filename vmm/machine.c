@@ -245,6 +245,7 @@ int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const ch
 
 	make_cmdline(machine, words, &cmdline);
 	machine->params.kernel_fd = kernel_fd;
+	machine->params.map_kernel = true; /* no device here has guest memory by its memfd */
 	machine->params.initrd_fd = initrd_fd;
 	machine->params.cmdline = str_get(&cmdline);
 	machine->params.serial = machine->has_serial;
