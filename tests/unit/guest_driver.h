@@ -176,6 +176,29 @@ static inline void guest_setup_queue(struct guest *g, unsigned queue, uint16_t s
 	guest_write32(g, 0x44, 1);
 }
 
+/* A queue without device or transport: rings where guest_setup_queue(g, 0, size) puts them. */
+static inline void guest_bare_queue(struct guest *g, struct virtqueue *vq, uint16_t size,
+				    bool event_idx, bool indirect)
+{
+	const uint64_t base = 0x10000;
+	bool started;
+
+	memset(guest_ptr(g, base), 0, 0x8000);
+	g->q[0] = (struct guest_queue){.size = size,
+				       .desc = guest_ptr(g, base),
+				       .avail = guest_ptr(g, base + 0x4000),
+				       .used = guest_ptr(g, base + 0x5000)};
+	virtqueue_reset(vq);
+	vq->size_max = VIRTQUEUE_SIZE_MAX;
+	vq->size = size;
+	vq->desc_gpa = base;
+	vq->avail_gpa = base + 0x4000;
+	vq->used_gpa = base + 0x5000;
+	started = virtqueue_start(vq, &g->mem, event_idx, indirect);
+	assert(started);
+	(void)started;
+}
+
 static inline void guest_start(struct guest *g, struct virtio_device *dev, uint64_t features)
 {
 	guest_negotiate(g, dev, features);
