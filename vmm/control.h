@@ -34,7 +34,6 @@ enum control_verb {
 
 struct control_client {
 	int fd; /* owned, -1: free */
-	uint32_t generation;
 	unsigned len;
 	char line[CONTROL_LINE_MAX];
 };

@@ -34,9 +34,8 @@ struct streams;
  * several apps' line by line behind "NAME: ". in is read for the first app with PLAN_STDIN or
  * PLAN_TTY, -1 when there is none.
  */
-int streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *apps, unsigned napps,
-		int in, int out, int err_fd, struct streams **ret, struct error *err)
-	__attribute__((nonnull));
+void streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *apps, unsigned napps,
+		 int in, int out, int err_fd, struct streams **ret) __attribute__((nonnull));
 void streams_free(struct streams *st);
 
 /* The endpoint's side (struct vsock_ops) for AGENT_PORT_STREAM. */
@@ -48,7 +47,8 @@ void streams_writable(struct streams *st, unsigned conn) __attribute__((nonnull)
 void streams_closed(struct streams *st, unsigned conn) __attribute__((nonnull));
 
 /* LOOP_STREAM_OUT and LOOP_STREAM_IN. */
-void streams_out_ready(struct streams *st, unsigned index) __attribute__((nonnull));
+void streams_out_ready(struct streams *st, unsigned index, uint32_t events)
+	__attribute__((nonnull));
 void streams_in_ready(struct streams *st) __attribute__((nonnull));
 
 /* No output of any app is on its way: all their streams have ended and all bytes are written. */
@@ -57,5 +57,8 @@ bool streams_idle(const struct streams *st) __attribute__((nonnull));
 bool streams_ended(const struct streams *st) __attribute__((nonnull));
 /* The guest is gone: end all streams and try once to write what is there. */
 void streams_finish(struct streams *st) __attribute__((nonnull));
+
+/* Negative errno of the first of our descriptors that failed otherwise than by EPIPE, or 0. */
+int streams_error(const struct streams *st) __attribute__((nonnull));
 
 #endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/control.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/util.h"
+
+#define LISTENER 0 /* LOOP_CONTROL index; clients are 1.. */
+
+int control_open(struct control *control, struct loop *loop, struct error *err)
+{
+	/* relative: a pod directory's path may be longer than a socket address */
+	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = CONTROL_PATH};
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask;
+	int r;
+
+	*control = (struct control){.loop = loop, .fd = -1};
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		control->client[i].fd = -1;
+	if (fd < 0)
+		return error_errno(err, "socket");
+	unlink(CONTROL_PATH);
+	mask = umask(0177);
+	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
+	umask(mask);
+	if (r < 0 || listen(fd, CONTROL_CLIENTS_MAX) < 0)
+		return error_errno(err, CONTROL_PATH);
+	if (loop_add(loop, fd, EPOLLIN, LOOP_CONTROL, LISTENER, err) < 0)
+		return err->code;
+	control->fd = take_fd(&fd);
+	return 0;
+}
+
+static void drop(struct control *control, struct control_client *client)
+{
+	if (client->fd < 0)
+		return;
+	loop_del(control->loop, client->fd);
+	close_fd(&client->fd);
+	client->len = 0;
+	if (control->fd >= 0) /* there is room for one that waits */
+		loop_set(control->loop, control->fd, EPOLLIN, LOOP_CONTROL, LISTENER);
+}
+
+void control_close(struct control *control)
+{
+	if (control->fd < 0)
+		return;
+	unlink(CONTROL_PATH);
+	loop_del(control->loop, control->fd);
+	close_fd(&control->fd);
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		drop(control, &control->client[i]);
+}
+
+static void accept_client(struct control *control)
+{
+	cleanup_fd int fd = -1;
+	struct error ignored;
+	unsigned i = 0;
+
+	while (i < CONTROL_CLIENTS_MAX && control->client[i].fd >= 0)
+		i++;
+	if (i == CONTROL_CLIENTS_MAX) { /* until one leaves */
+		loop_set(control->loop, control->fd, 0, LOOP_CONTROL, LISTENER);
+		return;
+	}
+	fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (loop_add(control->loop, fd, EPOLLIN, LOOP_CONTROL, i + 1, &ignored) < 0)
+		return;
+	control->client[i].len = 0;
+	control->client[i].fd = take_fd(&fd);
+}
+
+static enum control_verb verb_of(const char *line)
+{
+	static const struct {
+		const char *word;
+		enum control_verb verb;
+	} verbs[] = {
+		{"status", CONTROL_STATUS},
+		{"stats", CONTROL_STATS},
+		{"stop", CONTROL_STOP},
+		{"kill", CONTROL_KILL},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(line, verbs[i].word))
+			return verbs[i].verb;
+	return CONTROL_NONE;
+}
+
+enum control_verb control_event(struct control *control, uint32_t index)
+{
+	struct control_client *client;
+
+	if (index == LISTENER) {
+		accept_client(control);
+		return CONTROL_NONE;
+	}
+	assert(index <= CONTROL_CLIENTS_MAX);
+	client = &control->client[index - 1];
+	while (client->fd >= 0) {
+		char *end = memchr(client->line, '\n', client->len);
+		char line[CONTROL_LINE_MAX];
+		enum control_verb verb;
+		ssize_t n;
+
+		if (end) {
+			size_t len = (size_t)(end - client->line);
+
+			memcpy(line, client->line, len);
+			line[len && line[len - 1] == '\r' ? len - 1 : len] = '\0';
+			client->len -= (unsigned)len + 1;
+			memmove(client->line, end + 1, client->len);
+			verb = verb_of(line);
+			if (verb != CONTROL_NONE)
+				return verb;
+			control_reply(control, index, "{\"error\":\"unknown request\"}");
+			continue;
+		}
+		if (client->len == sizeof(client->line)) {
+			control_reply(control, index, "{\"error\":\"request too long\"}");
+			drop(control, client);
+			break;
+		}
+		n = recv(client->fd, client->line + client->len, sizeof(client->line) - client->len,
+			 0);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n <= 0)
+			drop(control, client);
+		else
+			client->len += (unsigned)n;
+	}
+	return CONTROL_NONE;
+}
+
+void control_reply(struct control *control, uint32_t index, const char *json)
+{
+	struct control_client *client = &control->client[index - 1];
+	struct iovec iov[2] = {
+		{(void *)(uintptr_t)json, strlen(json)},
+		{(void *)(uintptr_t) "\n", 1},
+	};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+
+	assert(index >= 1 && index <= CONTROL_CLIENTS_MAX);
+	if (client->fd >= 0 &&
+	    sendmsg(client->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)(iov[0].iov_len + 1))
+		drop(control, client);
+}

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams between apps and the VMM's descriptors.
+ *
+ * Output: each stream's bytes go to one of two sinks, our stdout and stderr. A single app's bytes
+ * are written straight out of guest memory. With several apps a stream gathers a line, then the
+ * line is put behind the app's name into the sink's buffer, so that lines of different apps never
+ * mix. A sink that takes no more makes data() take no more; the bytes stay in the vsock's buffer,
+ * the guest runs out of credit, and the app blocks in write(2): a slow reader slows its own pod and
+ * nothing else. When the sink can be written again, kept bytes are offered again.
+ *
+ * A sink nobody reads any more (EPIPE) or that fails (a full disk) is dead: the guest is told that
+ * nobody receives, so that the app gets EPIPE as it would without a VM, and what is on its way is
+ * dropped.
+ *
+ * Our descriptors' open file descriptions are shared with whoever started us, so O_NONBLOCK must
+ * not be set on them. A pipe or terminal is opened once more through /proc, which gives a
+ * description of our own; where that is refused, a write follows a poll(2) and is small enough not
+ * to block (PIPE_BUF). Sockets have MSG_DONTWAIT. Files and devices that epoll does not know never
+ * block.
+ *
+ * Input: descriptor 0 is read only when the guest has taken what was read before.
+ */
+#include "vmm/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/util.h"
+
+enum fd_kind {
+	FD_PLAIN,    /* never blocks */
+	FD_NONBLOCK, /* opened once more */
+	FD_SOCKET,
+	FD_POLLED,
+};
+
+struct sink {
+	int fd, own_fd; /* what is written; to be closed if it is ours, else -1 */
+	enum fd_kind kind;
+	bool dead, blocked;
+	int error; /* errno it died of, 0 while it lives */
+	uint8_t *buf;
+	size_t start, len;
+};
+
+/* An app's stdout (or terminal) or stderr. */
+struct output {
+	const char *name;
+	bool dialled, eof;
+	struct sink *sink; /* NULL: discarded */
+	char *line;	   /* STREAM_LINE_MAX bytes; NULL: bytes are passed on as they are */
+	size_t line_len;
+};
+
+struct app {
+	uint32_t flags;
+	bool in_dialled;
+	struct output out[2];
+};
+
+/* A connection to the stream port, by its number. */
+struct slot {
+	bool used, bound;
+	uint8_t header[sizeof(struct agent_stream)];
+	unsigned header_len;
+	struct output *out; /* NULL: input */
+};
+
+struct streams {
+	struct vsock *vs;
+	struct loop *loop;
+	struct app *apps;
+	unsigned napps;
+	struct sink sink[2];
+	int current;   /* connection whose bytes are being taken, -1: none */
+	unsigned next; /* connection that goes first when a sink has room again */
+	struct {
+		int fd, own_fd;
+		enum fd_kind kind;
+		int conn; /* -1: not (or no longer) dialled */
+		unsigned app;
+		bool watched, eof, eof_sent;
+		size_t start, len;
+		uint8_t buf[STREAM_STDIN_BUF];
+	} in;
+	struct slot slot[VSOCK_CONNS_MAX];
+};
+
+/* How to use fd without blocking; *ret_own is a description of our own, to be used instead, or -1.
+ */
+static enum fd_kind fd_kind_of(int fd, int flags, int *ret_own)
+{
+	struct stat st;
+	char path[32];
+
+	*ret_own = -1;
+	if (fstat(fd, &st) < 0 || S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+		return FD_PLAIN;
+	if (S_ISSOCK(st.st_mode))
+		return FD_SOCKET;
+	if (!S_ISFIFO(st.st_mode) && !isatty(fd))
+		return FD_PLAIN;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	*ret_own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return *ret_own >= 0 ? FD_NONBLOCK : FD_POLLED;
+}
+
+static void sink_open(struct streams *st, unsigned index, int fd)
+{
+	struct sink *sink = &st->sink[index];
+	struct error ignored;
+
+	sink->kind = fd_kind_of(fd, O_WRONLY, &sink->own_fd);
+	sink->fd = sink->own_fd >= 0 ? sink->own_fd : fd;
+	if (sink->kind != FD_PLAIN &&
+	    loop_add(st->loop, sink->fd, 0, LOOP_STREAM_OUT, index, &ignored) < 0)
+		sink->kind = FD_PLAIN;
+	if (fcntl(fd, F_GETFD) < 0) { /* started with a closed descriptor */
+		sink->dead = true;
+		sink->kind = FD_PLAIN;
+	}
+}
+
+static void sink_watch(struct streams *st, struct sink *sink, bool on)
+{
+	sink->blocked = on;
+	if (sink->kind != FD_PLAIN)
+		loop_set(st->loop, sink->fd, on ? EPOLLOUT : 0, LOOP_STREAM_OUT,
+			 (uint32_t)(sink - st->sink));
+}
+
+static void sink_die(struct streams *st, struct sink *sink, int error)
+{
+	if (sink->dead)
+		return;
+	if (sink->kind != FD_PLAIN)
+		loop_del(st->loop, sink->fd);
+	sink->dead = true;
+	sink->blocked = false;
+	sink->error = error;
+	sink->len = 0;
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++) {
+		struct output *out = st->slot[i].used ? st->slot[i].out : NULL;
+
+		if (!out || out->sink != sink)
+			continue;
+		vsock_shutdown(st->vs, i, VSOCK_SHUTDOWN_RCV);
+		if ((int)i != st->current)
+			vsock_flush(st->vs, i);
+	}
+}
+
+/* How many bytes were written; less than all: the sink is blocked or dead. */
+static size_t sink_writev(struct streams *st, struct sink *sink, const struct iovec *iov,
+			  unsigned n)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = n};
+	struct pollfd poll_out = {.fd = sink->fd, .events = POLLOUT};
+	ssize_t r = -1;
+
+	if (sink->dead || sink->blocked)
+		return 0;
+	do {
+		switch (sink->kind) {
+		case FD_SOCKET:
+			r = sendmsg(sink->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+			break;
+		case FD_POLLED:
+			errno = EAGAIN;
+			if (poll(&poll_out, 1, 0) > 0)
+				r = write(sink->fd, iov[0].iov_base,
+					  MIN(iov[0].iov_len, (size_t)PIPE_BUF));
+			break;
+		case FD_PLAIN:
+		case FD_NONBLOCK:
+			r = writev(sink->fd, iov, (int)n);
+			break;
+		}
+	} while (r < 0 && errno == EINTR);
+	if (r >= 0)
+		return (size_t)r;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		sink_watch(st, sink, true);
+	else
+		sink_die(st, sink, errno);
+	return 0;
+}
+
+/* Write what lines have gathered. */
+static void sink_flush(struct streams *st, struct sink *sink)
+{
+	while (sink->len) {
+		struct iovec iov = {sink->buf + sink->start, sink->len};
+		size_t n = sink_writev(st, sink, &iov, 1);
+
+		if (!n)
+			return;
+		sink->start += n;
+		sink->len -= n;
+	}
+	sink->start = 0;
+}
+
+static void sink_put(struct sink *sink, const void *data, size_t len)
+{
+	memcpy(sink->buf + sink->start + sink->len, data, len);
+	sink->len += len;
+}
+
+/* Room for len more bytes behind what is gathered, by writing some of it if need be. */
+static bool sink_room(struct streams *st, struct sink *sink, size_t len)
+{
+	if (sink->start + sink->len + len <= STREAM_SINK_BUF)
+		return true;
+	sink_flush(st, sink);
+	memmove(sink->buf, sink->buf + sink->start, sink->len);
+	sink->start = 0;
+	return !sink->dead && sink->len + len <= STREAM_SINK_BUF;
+}
+
+/* Emit "NAME: ", the gathered part of the line, its end, a newline. False when there is no room. */
+static bool emit_line(struct streams *st, struct output *out, const void *end, size_t len)
+{
+	size_t name_len = strlen(out->name);
+
+	if (!sink_room(st, out->sink, name_len + 2 + out->line_len + len + 1))
+		return false;
+	sink_put(out->sink, out->name, name_len);
+	sink_put(out->sink, ": ", 2);
+	sink_put(out->sink, out->line, out->line_len);
+	sink_put(out->sink, end, len);
+	sink_put(out->sink, "\n", 1);
+	out->line_len = 0;
+	return true;
+}
+
+/* Take bytes of one run line by line; how many. Fewer than len: the sink is full. */
+static size_t take_lines(struct streams *st, struct output *out, const char *p, size_t len)
+{
+	size_t took = 0;
+
+	while (took < len && !out->sink->dead) {
+		const char *nl = memchr(p + took, '\n', len - took);
+		size_t n = nl ? (size_t)(nl - p) - took : len - took;
+
+		if (out->line_len + n > STREAM_LINE_MAX) { /* cut it */
+			n = STREAM_LINE_MAX - out->line_len;
+			nl = NULL;
+		}
+		if (nl || out->line_len + n == STREAM_LINE_MAX) {
+			if (!emit_line(st, out, p + took, n))
+				break;
+			took += n + (nl != NULL);
+		} else {
+			memcpy(out->line + out->line_len, p + took, n);
+			out->line_len += n;
+			took += n;
+		}
+	}
+	return out->sink->dead ? len : took;
+}
+
+/* Output bytes of the guest, as many as the sink takes. */
+static size_t take_output(struct streams *st, struct output *out, const struct iovec *iov,
+			  unsigned n, size_t len)
+{
+	size_t took = 0;
+
+	if (!out->sink || out->sink->dead)
+		return len;
+	if (!out->line) {
+		while (took < len) { /* a pipe may take a part and have room again for the next */
+			struct iovec rest[VQ_CHAIN_MAX];
+			size_t skip = took, wrote;
+			unsigned m = 0;
+
+			for (unsigned i = 0; i < n; i++) {
+				size_t part = MIN(skip, iov[i].iov_len);
+
+				skip -= part;
+				if (part < iov[i].iov_len)
+					rest[m++] =
+						(struct iovec){(uint8_t *)iov[i].iov_base + part,
+							       iov[i].iov_len - part};
+			}
+			wrote = sink_writev(st, out->sink, rest, m);
+			if (!wrote)
+				break;
+			took += wrote;
+		}
+		return out->sink->dead ? len : took;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		size_t part = take_lines(st, out, iov[i].iov_base, iov[i].iov_len);
+
+		took += part;
+		if (part < iov[i].iov_len)
+			break;
+	}
+	sink_flush(st, out->sink);
+	return out->sink->dead ? len : took;
+}
+
+/* The unfinished last line of a stream that has ended. */
+static void finish_line(struct streams *st, struct output *out)
+{
+	if (!out->eof || !out->line_len || !out->sink || out->sink->dead)
+		return;
+	if (emit_line(st, out, "", 0))
+		sink_flush(st, out->sink);
+}
+
+static void in_watch(struct streams *st, bool on)
+{
+	struct error ignored;
+
+	if (st->in.watched == on || st->in.kind == FD_PLAIN)
+		return;
+	/* not parked but removed: a parked descriptor still reports a hang-up, again and again */
+	if (on)
+		on = loop_add(st->loop, st->in.fd, EPOLLIN, LOOP_STREAM_IN, 0, &ignored) == 0;
+	else
+		loop_del(st->loop, st->in.fd);
+	st->in.watched = on;
+}
+
+/* Read more of descriptor 0. False when there is nothing now. */
+static bool in_read(struct streams *st)
+{
+	struct pollfd poll_in = {.fd = st->in.fd, .events = POLLIN};
+	ssize_t n = -1;
+
+	do {
+		errno = EAGAIN;
+		if (st->in.kind == FD_SOCKET)
+			n = recv(st->in.fd, st->in.buf, sizeof(st->in.buf), MSG_DONTWAIT);
+		else if (st->in.kind != FD_POLLED || poll(&poll_in, 1, 0) > 0)
+			n = read(st->in.fd, st->in.buf, sizeof(st->in.buf));
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return false;
+	st->in.start = 0;
+	st->in.len = n > 0 ? (size_t)n : 0;
+	st->in.eof = n <= 0; /* EIO: the terminal has hung up */
+	return true;
+}
+
+static void in_pump(struct streams *st)
+{
+	while (st->in.conn >= 0 && !st->in.eof_sent) {
+		size_t n;
+
+		if (!st->in.len && !st->in.eof && !in_read(st)) {
+			in_watch(st, true);
+			return;
+		}
+		if (st->in.eof) {
+			st->in.eof_sent = true;
+			vsock_shutdown(st->vs, (unsigned)st->in.conn, VSOCK_SHUTDOWN_SEND);
+			break;
+		}
+		n = vsock_send(st->vs, (unsigned)st->in.conn, st->in.buf + st->in.start,
+			       st->in.len);
+		st->in.start += n;
+		st->in.len -= n;
+		if (st->in.len)
+			break;
+	}
+	in_watch(st, false);
+}
+
+bool streams_accept(struct streams *st, unsigned conn)
+{
+	struct slot *slot = &st->slot[conn];
+
+	assert(!slot->used);
+	*slot = (struct slot){.used = true};
+	return true;
+}
+
+static void bind_input(struct streams *st, unsigned app, unsigned conn)
+{
+	if (st->in.fd >= 0 && st->in.app == app) {
+		st->in.conn = (int)conn;
+		in_pump(st);
+	} else {
+		vsock_shutdown(st->vs, conn, VSOCK_SHUTDOWN_SEND); /* end of file at once */
+	}
+}
+
+/* The stream has said what it is. False when it may not be that. */
+static bool bind_stream(struct streams *st, struct slot *slot, unsigned conn)
+{
+	struct agent_stream hello;
+	struct output *out;
+	struct app *app;
+
+	memcpy(&hello, slot->header, sizeof(hello));
+	if (hello.magic != AGENT_STREAM_MAGIC || hello.zero || hello.app >= st->napps ||
+	    hello.kind > AGENT_TTY)
+		return false;
+	app = &st->apps[hello.app];
+	if ((hello.kind == AGENT_TTY) != !!(app->flags & PLAN_TTY))
+		return false;
+	if (hello.kind == AGENT_STDIN) {
+		if (app->in_dialled || !(app->flags & PLAN_STDIN))
+			return false;
+		slot->bound = app->in_dialled = true;
+		bind_input(st, hello.app, conn);
+		return true;
+	}
+	out = &app->out[hello.kind == AGENT_STDERR];
+	if (out->dialled)
+		return false;
+	slot->bound = out->dialled = true;
+	slot->out = out;
+	if (out->sink && out->sink->dead)
+		vsock_shutdown(st->vs, conn, VSOCK_SHUTDOWN_RCV);
+	if (hello.kind == AGENT_TTY)
+		bind_input(st, hello.app, conn);
+	return true;
+}
+
+size_t streams_data(struct streams *st, unsigned conn, const struct iovec *iov, unsigned n,
+		    size_t len)
+{
+	struct slot *slot = &st->slot[conn];
+	struct iovec rest[VQ_CHAIN_MAX];
+	size_t head = 0, took;
+	unsigned m = 0;
+
+	assert(slot->used && n <= VQ_CHAIN_MAX);
+	for (unsigned i = 0; i < n; i++) {
+		size_t want = sizeof(slot->header) - slot->header_len;
+		size_t part = MIN(want, iov[i].iov_len);
+
+		memcpy(slot->header + slot->header_len, iov[i].iov_base, part);
+		slot->header_len += (unsigned)part;
+		head += part;
+		if (part < iov[i].iov_len)
+			rest[m++] = (struct iovec){(uint8_t *)iov[i].iov_base + part,
+						   iov[i].iov_len - part};
+	}
+	if (slot->header_len < sizeof(slot->header))
+		return len;
+	if (!slot->bound && !bind_stream(st, slot, conn)) {
+		slot->used = false;
+		vsock_reset(st->vs, conn);
+		return len;
+	}
+	if (!m || !slot->out)
+		return len;
+	st->current = (int)conn;
+	took = take_output(st, slot->out, rest, m, len - head);
+	st->current = -1;
+	return head + took;
+}
+
+void streams_eof(struct streams *st, unsigned conn)
+{
+	struct output *out = st->slot[conn].out;
+
+	if (!out)
+		return;
+	out->eof = true;
+	finish_line(st, out);
+}
+
+void streams_writable(struct streams *st, unsigned conn)
+{
+	if (st->in.conn == (int)conn)
+		in_pump(st);
+}
+
+void streams_closed(struct streams *st, unsigned conn)
+{
+	if (st->in.conn == (int)conn) {
+		st->in.conn = -1;
+		in_watch(st, false);
+	}
+	st->slot[conn].used = false;
+}
+
+void streams_out_ready(struct streams *st, unsigned index, uint32_t events)
+{
+	struct sink *sink = &st->sink[index];
+
+	assert(index < ARRAY_SIZE(st->sink));
+	if (sink->dead)
+		return;
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		sink_die(st, sink, EPIPE);
+		return;
+	}
+	sink_watch(st, sink, false);
+	sink_flush(st, sink);
+	for (unsigned i = 0; i < 2 * st->napps; i++) {
+		struct output *out = &st->apps[i / 2].out[i % 2];
+
+		if (out->sink == sink)
+			finish_line(st, out);
+	}
+	/* begin where the last round ended, so that no app starves behind a slow reader */
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX && !sink->blocked; i++) {
+		unsigned conn = (st->next + i) % VSOCK_CONNS_MAX;
+		struct slot *slot = &st->slot[conn];
+
+		if (slot->used && slot->out && slot->out->sink == sink)
+			vsock_flush(st->vs, conn);
+		if (sink->blocked)
+			st->next = conn + 1;
+	}
+}
+
+void streams_in_ready(struct streams *st)
+{
+	in_pump(st);
+}
+
+/* Whether every output that was dialled has ended, and its last bytes are with its sink. */
+static bool outputs_ended(const struct streams *st)
+{
+	for (unsigned i = 0; i < 2 * st->napps; i++) {
+		const struct output *out = &st->apps[i / 2].out[i % 2];
+
+		if (out->dialled && (!out->eof || (out->line_len && out->sink && !out->sink->dead)))
+			return false;
+	}
+	return true;
+}
+
+bool streams_idle(const struct streams *st)
+{
+	return outputs_ended(st) && !st->sink[0].len && !st->sink[1].len;
+}
+
+bool streams_ended(const struct streams *st)
+{
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++) {
+		const struct vsock_conn *c = &st->vs->conn[i];
+
+		if (st->slot[i].used && st->slot[i].out && c->state == VSOCK_OPEN &&
+		    !(c->peer_shut & VSOCK_SHUTDOWN_SEND))
+			return false;
+	}
+	return true;
+}
+
+void streams_finish(struct streams *st)
+{
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++)
+		if (st->slot[i].used && st->slot[i].out)
+			vsock_flush(st->vs, i);
+	for (unsigned i = 0; i < 2 * st->napps; i++) {
+		st->apps[i / 2].out[i % 2].eof = true;
+		finish_line(st, &st->apps[i / 2].out[i % 2]);
+	}
+}
+
+int streams_error(const struct streams *st)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(st->sink); i++)
+		if (st->sink[i].error && st->sink[i].error != EPIPE)
+			return -st->sink[i].error;
+	return 0;
+}
+
+static void in_open(struct streams *st, int fd)
+{
+	st->in.fd = st->in.own_fd = -1;
+	st->in.conn = -1;
+	for (unsigned i = 0; i < st->napps && st->in.fd < 0; i++) {
+		if (fd < 0 || !(st->apps[i].flags & (PLAN_TTY | PLAN_STDIN)))
+			continue;
+		st->in.app = i;
+		st->in.kind = fd_kind_of(fd, O_RDONLY, &st->in.own_fd);
+		st->in.fd = st->in.own_fd >= 0 ? st->in.own_fd : fd;
+	}
+}
+
+void streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *apps, unsigned napps,
+		 int in, int out, int err_fd, struct streams **ret)
+{
+	struct streams *st = xcalloc(1, sizeof(*st));
+
+	st->vs = vs;
+	st->loop = loop;
+	st->current = -1;
+	st->napps = napps;
+	st->apps = xcalloc(napps ? napps : 1, sizeof(st->apps[0]));
+	sink_open(st, 0, out);
+	sink_open(st, 1, err_fd);
+	for (unsigned i = 0; i < 2 * napps; i++) {
+		const struct stream_app *app = &apps[i / 2];
+		struct output *o = &st->apps[i / 2].out[i % 2];
+		bool discard = i % 2 ? app->discard_err : app->discard_out;
+
+		st->apps[i / 2].flags = app->flags;
+		o->name = app->name;
+		o->sink = discard ? NULL : &st->sink[i % 2];
+		if (napps > 1)
+			o->line = xcalloc(1, STREAM_LINE_MAX);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(st->sink) && napps > 1; i++)
+		st->sink[i].buf = xcalloc(1, STREAM_SINK_BUF);
+	in_open(st, in);
+	*ret = st;
+}
+
+void streams_free(struct streams *st)
+{
+	if (!st)
+		return;
+	in_watch(st, false);
+	for (unsigned i = 0; i < ARRAY_SIZE(st->sink); i++) {
+		if (st->sink[i].kind != FD_PLAIN && !st->sink[i].dead)
+			loop_del(st->loop, st->sink[i].fd);
+		close_fd(&st->sink[i].own_fd);
+		free(st->sink[i].buf);
+	}
+	close_fd(&st->in.own_fd);
+	for (unsigned i = 0; i < 2 * st->napps; i++)
+		free(st->apps[i / 2].out[i % 2].line);
+	free(st->apps);
+	free(st);
+}
