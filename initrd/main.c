@@ -61,7 +61,7 @@ static struct init {
 	bool more;	  /* a stream gave way to others */
 	uint8_t message[INIT_MESSAGE_MAX];
 	struct init_app app[PLAN_APPS_MAX];
-} init = {.control.fd = -1};
+} init;
 
 /* Large ones apart: untouched pages of them cost nothing. */
 static uint8_t plan_bytes[AGENT_PLAN_MAX];
@@ -405,6 +405,7 @@ int main(void)
 	struct init_text why;
 	int r;
 
+	init.control.fd = -1;
 	r = init_mount_boot(&why);
 	if (r < 0)
 		fatal(&why);

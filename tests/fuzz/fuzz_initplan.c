@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "initrd/plan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Decode a plan and read every string of it to its end. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char *pool[INIT_POOL_MAX];
+	static struct init_plan plan;
+	static volatile size_t total;
+	uint8_t *bytes = malloc(size ? size : 1);
+	struct init_text why = {.len = 0};
+
+	memcpy(bytes, data, size);
+	if (init_plan_decode(bytes, size, pool, &plan, &why) == 0) {
+		for (unsigned i = 0; i < plan.napps; i++) {
+			const struct init_plan_app *app = &plan.app[i];
+
+			for (char **s = app->argv; *s; s++)
+				total += strlen(*s);
+			for (char **s = app->envp; *s; s++)
+				total += strlen(*s);
+			total += strlen(app->name) + strlen(app->root) + strlen(app->user) +
+				 strlen(app->group) + strlen(app->workdir);
+			for (unsigned j = 0; j < 4 * app->ngroups; j++)
+				total += app->groups[j];
+		}
+	}
+	free(bytes);
+	return 0;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "initrd/plan.h"
+
+/* A plan being written. */
+struct writer {
+	uint8_t bytes[8192];
+	size_t len;
+};
+
+static void record(struct writer *w, unsigned tag, const void *data, uint32_t len)
+{
+	const uint8_t header[8] = {
+		(uint8_t)tag,	      (uint8_t)(tag >> 8), 0, 0, (uint8_t)len, (uint8_t)(len >> 8),
+		(uint8_t)(len >> 16), (uint8_t)(len >> 24)};
+
+	assert_true(w->len + sizeof(header) + len <= sizeof(w->bytes));
+	memcpy(w->bytes + w->len, header, sizeof(header));
+	memcpy(w->bytes + w->len + sizeof(header), data, len);
+	w->len += sizeof(header) + len;
+}
+
+static void string(struct writer *w, unsigned tag, const char *s)
+{
+	record(w, tag, s, (uint32_t)strlen(s));
+}
+
+static void u32(struct writer *w, unsigned tag, uint32_t n)
+{
+	record(w, tag, &n, sizeof(n));
+}
+
+static void u64(struct writer *w, unsigned tag, uint64_t n)
+{
+	record(w, tag, &n, sizeof(n));
+}
+
+/* The least an app needs. */
+static void app(struct writer *w, const char *name)
+{
+	string(w, PLAN_APP, name);
+	string(w, PLAN_ROOT, "/dev/vda");
+	string(w, PLAN_ARG, "/bin/true");
+	u64(w, PLAN_CAPS, 0);
+}
+
+/* Decode from memory that ends where the plan does, so a sanitizer sees a step too far. */
+static int decode(const struct writer *w, struct init_plan *plan, struct init_text *why)
+{
+	static char *pool[INIT_POOL_MAX];
+	static uint8_t *bytes;
+
+	free(bytes);
+	bytes = malloc(w->len ? w->len : 1);
+	memcpy(bytes, w->bytes, w->len);
+	why->len = 0;
+	return init_plan_decode(bytes, w->len, pool, plan, why);
+}
+
+static void assert_refused(const struct writer *w, const char *what)
+{
+	struct init_plan plan;
+	struct init_text why;
+
+	assert_int_equal(decode(w, &plan, &why), -EINVAL);
+	assert_true(why.len >= strlen(what));
+	why.s[why.len] = '\0';
+	assert_non_null(strstr(why.s, what));
+}
+
+static void a_plan_is_decoded_whole(void **state)
+{
+	const uint32_t groups[] = {10, 4000000000U};
+	const uint16_t size[] = {24, 80};
+	struct writer w = {.len = 0};
+	struct init_plan plan;
+	struct init_text why;
+	(void)state;
+
+	string(&w, PLAN_HOSTNAME, "pod");
+	u64(&w, PLAN_MEMORY, UINT64_C(3) << 32);
+	string(&w, PLAN_APP, "web");
+	string(&w, PLAN_ENV, "A=1");
+	string(&w, PLAN_ARG, "/bin/sh");
+	string(&w, PLAN_ENV, "");
+	string(&w, PLAN_ARG, "");
+	string(&w, PLAN_ARG, "x");
+	string(&w, PLAN_ROOT, "/dev/vdb");
+	string(&w, PLAN_USER, "nobody");
+	string(&w, PLAN_GROUP, "nogroup");
+	record(&w, PLAN_GROUPS, groups, sizeof(groups));
+	string(&w, PLAN_WORKDIR, "/srv");
+	u32(&w, PLAN_FLAGS, PLAN_TTY | PLAN_READONLY_ROOT);
+	record(&w, PLAN_WINSIZE, size, sizeof(size));
+	u64(&w, PLAN_CAPS, UINT64_C(0x1ff00000001));
+	app(&w, "db");
+
+	assert_int_equal(decode(&w, &plan, &why), 0);
+	assert_string_equal(plan.hostname, "pod");
+	assert_true(plan.memory == UINT64_C(3) << 32);
+	assert_int_equal(plan.napps, 2);
+
+	const struct init_plan_app *web = &plan.app[0], *db = &plan.app[1];
+
+	assert_string_equal(web->name, "web");
+	assert_string_equal(web->root, "/dev/vdb");
+	assert_string_equal(web->argv[0], "/bin/sh");
+	assert_string_equal(web->argv[1], "");
+	assert_string_equal(web->argv[2], "x");
+	assert_null(web->argv[3]);
+	assert_string_equal(web->envp[0], "A=1");
+	assert_string_equal(web->envp[1], "");
+	assert_null(web->envp[2]);
+	assert_string_equal(web->user, "nobody");
+	assert_string_equal(web->group, "nogroup");
+	assert_string_equal(web->workdir, "/srv");
+	assert_int_equal(web->ngroups, 2);
+	assert_memory_equal(web->groups, groups, sizeof(groups));
+	assert_int_equal(web->flags, PLAN_TTY | PLAN_READONLY_ROOT);
+	assert_int_equal(web->rows, 24);
+	assert_int_equal(web->columns, 80);
+	assert_true(web->caps == UINT64_C(0x1ff00000001));
+
+	assert_string_equal(db->name, "db");
+	assert_string_equal(db->argv[0], "/bin/true");
+	assert_null(db->argv[1]);
+	assert_null(db->envp[0]);
+	assert_string_equal(db->user, "0");
+	assert_string_equal(db->group, "0");
+	assert_string_equal(db->workdir, "/");
+}
+
+static void every_truncation_is_refused(void **state)
+{
+	struct writer w = {.len = 0};
+	struct init_plan plan;
+	struct init_text why;
+	size_t whole;
+	(void)state;
+
+	app(&w, "a");
+	whole = w.len;
+	for (w.len = 0; w.len < whole; w.len++)
+		assert_int_equal(decode(&w, &plan, &why), -EINVAL);
+	assert_int_equal(decode(&w, &plan, &why), 0);
+}
+
+static void lengths_past_the_end_are_refused(void **state)
+{
+	static const uint32_t lengths[] = {10, 0x7fffffff, 0xfffffff8, 0xffffffff};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct writer w = {.len = 0};
+
+		app(&w, "a");
+		memcpy(w.bytes + 4, &lengths[i], 4);
+		if (lengths[i] > w.len)
+			assert_refused(&w, "truncated");
+	}
+}
+
+static void what_is_missing_doubled_or_misplaced_is_refused(void **state)
+{
+	struct writer w = {.len = 0};
+	(void)state;
+
+	assert_refused(&w, "without root");
+	string(&w, PLAN_ROOT, "/dev/vda");
+	assert_refused(&w, "out of place");
+
+	w.len = 0;
+	app(&w, "a");
+	string(&w, PLAN_HOSTNAME, "late");
+	assert_refused(&w, "out of place");
+
+	w.len = 0;
+	app(&w, "a");
+	string(&w, PLAN_ROOT, "/dev/vdb");
+	assert_refused(&w, "repeated");
+
+	w.len = 0;
+	string(&w, PLAN_APP, "a");
+	string(&w, PLAN_ROOT, "/dev/vda");
+	u64(&w, PLAN_CAPS, 0);
+	assert_refused(&w, "without root, program or caps before the end");
+	app(&w, "b");
+	assert_refused(&w, "without root, program or caps before");
+}
+
+static void bad_values_are_refused(void **state)
+{
+	static const struct {
+		unsigned tag;
+		const char *data;
+		uint32_t len;
+		const char *what;
+	} bad[] = {
+		{PLAN_ENV, "A=\0b", 4, "NUL"},
+		{PLAN_ARG, "a\0", 2, "NUL"},
+		{PLAN_WORKDIR, "srv", 3, "absolute"},
+		{PLAN_WORKDIR, "", 0, "absolute"},
+		{PLAN_USER, "", 0, "empty"},
+		{PLAN_GROUPS, "abcde", 5, "length"},
+		{PLAN_FLAGS, "abc", 3, "length"},
+		{PLAN_FLAGS, "\0\0\0\x80", 4, "flag"},
+		{PLAN_WINSIZE, "ab", 2, "length"},
+		{PLAN_CAPS, "abcdefghi", 9, "length"},
+		{99, "", 0, "unknown"},
+		{0xffff, "", 0, "unknown"},
+		{15, "", 0, "unknown"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct writer w = {.len = 0};
+
+		app(&w, "a");
+		record(&w, bad[i].tag, bad[i].data, bad[i].len);
+		assert_refused(&w, bad[i].what);
+	}
+}
+
+static void a_pod_has_as_many_apps_as_the_protocol_allows(void **state)
+{
+	struct writer w = {.len = 0};
+	struct init_plan plan;
+	struct init_text why;
+	(void)state;
+
+	for (unsigned i = 0; i < PLAN_APPS_MAX; i++)
+		app(&w, "a");
+	assert_int_equal(decode(&w, &plan, &why), 0);
+	assert_int_equal(plan.napps, PLAN_APPS_MAX);
+	app(&w, "one more");
+	assert_refused(&w, "too many apps");
+}
+
+static void as_many_groups_as_allowed_are_taken(void **state)
+{
+	static uint8_t ids[(INIT_GROUPS_MAX + 1) * 4];
+	struct writer w = {.len = 0};
+	struct init_plan plan;
+	struct init_text why;
+	size_t before;
+	(void)state;
+
+	app(&w, "a");
+	before = w.len;
+	record(&w, PLAN_GROUPS, ids, INIT_GROUPS_MAX * 4);
+	assert_int_equal(decode(&w, &plan, &why), 0);
+	assert_int_equal(plan.app[0].ngroups, INIT_GROUPS_MAX);
+	w.len = before;
+	record(&w, PLAN_GROUPS, ids, sizeof(ids));
+	assert_refused(&w, "length");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_plan_is_decoded_whole),
+		cmocka_unit_test(every_truncation_is_refused),
+		cmocka_unit_test(lengths_past_the_end_are_refused),
+		cmocka_unit_test(what_is_missing_doubled_or_misplaced_is_refused),
+		cmocka_unit_test(bad_values_are_refused),
+		cmocka_unit_test(a_pod_has_as_many_apps_as_the_protocol_allows),
+		cmocka_unit_test(as_many_groups_as_allowed_are_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
