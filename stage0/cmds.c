@@ -3,9 +3,7 @@
 
 /* clang-format off: one a line */
 const struct command *const commands[] = {
-	&cmd_completion,
-	&cmd_help,
-	&cmd_version,
-	NULL,
+	&cmd_cat_manifest, &cmd_completion, &cmd_gc,	  &cmd_help, &cmd_list,
+	&cmd_rm,	   &cmd_status,	    &cmd_version, NULL,
 };
 /* clang-format on */

@@ -4,9 +4,14 @@
 
 #include "stage0/command.h"
 
+extern const struct command cmd_cat_manifest;
 extern const struct command cmd_completion;
+extern const struct command cmd_gc;
 extern const struct command cmd_help;
+extern const struct command cmd_list;
+extern const struct command cmd_rm;
 extern const struct command cmd_run;
+extern const struct command cmd_status;
 extern const struct command cmd_version;
 
 #endif

@@ -183,9 +183,12 @@ void options_init(const struct option *table, void *base, bool app)
 	for (; table && table->name; table++) {
 		char *field = (char *)base + table->offset;
 
-		if (table->app != app || table->type != OPT_STRING || !table->dflt)
+		if (table->app != app || !table->dflt)
 			continue;
-		*(char **)field = xstrdup(table->dflt);
+		if (table->type == OPT_BOOL)
+			*(bool *)field = strcmp(table->dflt, "true") == 0;
+		else
+			*(char **)field = xstrdup(table->dflt);
 	}
 }
 

@@ -25,6 +25,7 @@
 #include "common/util.h"
 
 #define CREATE_TRIES_MAX 16	    /* a gc would have to win this many races in a row */
+#define UUID_FILE_MAX	 128	    /* bytes: a UUID and white space */
 #define MOUNTINFO_MAX	 (16 << 20) /* bytes of /proc/self/mountinfo */
 
 static const char *const where_names[POD_WHERES] = {
@@ -335,5 +336,19 @@ int pod_write(const struct pod *pod, const char *path, const char *text, struct 
 
 	if (r < 0)
 		return error_set(err, r, "pod %s: writing %s: %s", pod->uuid, path, strerror(-r));
+	return 0;
+}
+
+int pod_read_uuid_file(const char *path, char **ret, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	const char *begin;
+	size_t len;
+	int r = file_read(AT_FDCWD, path, UUID_FILE_MAX, &text, &len, err);
+
+	if (r < 0)
+		return error_wrap(err, "--uuid-file");
+	begin = text + strspn(text, " \t\r\n");
+	*ret = xstrndup(begin, strcspn(begin, " \t\r\n"));
 	return 0;
 }

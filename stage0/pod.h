@@ -91,6 +91,9 @@ int pod_move(const struct pods *pods, struct pod *pod, enum pod_where where, str
 int pod_delete(const struct pods *pods, struct pod *pod, struct error *err)
 	__attribute__((nonnull));
 
+/* The UUID in a file, as --uuid-file-save writes it, without white space. The caller frees *ret. */
+int pod_read_uuid_file(const char *path, char **ret, struct error *err) __attribute__((nonnull));
+
 /* The absolute path of the pod's directory; the caller frees it. */
 char *pod_path(const struct pods *pods, const struct pod *pod) __attribute__((nonnull));
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_POD_INFO_H
+#define STAGE0_POD_INFO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/json.h"
+#include "stage0/pod.h"
+
+/*
+ * What a pod's directory tells about it (rkt-behaviour 4.3, 4.4). Times are nanoseconds since 1970,
+ * 0 when unknown. The tree may have been written by the pod: nothing in it is trusted or followed.
+ */
+
+struct app_info {
+	const char *name;
+	char *image_name;     /* NAME or NAME:VERSION */
+	const char *image_id; /* or NULL */
+	const char *state;
+	bool has_exit_code;
+	unsigned exit_code;
+	struct json_object *app; /* its app section, or NULL */
+};
+
+struct pod_info {
+	const char *state;
+	enum pod_where where;
+	bool locked;
+	int64_t created, started, finished;
+	int pid;		      /* 0: unknown */
+	struct json_object *manifest; /* NULL: there is none yet, or no valid one */
+	struct json_object *networks; /* net-info.json, an array, or NULL */
+	struct app_info *apps;
+	size_t napps;
+};
+
+/* Read a pod. An unreadable manifest is an error only when the pod is past prepare. */
+int pod_info_read(const struct pod *pod, struct pod_info *ret, struct error *err)
+	__attribute__((nonnull));
+void pod_info_free(struct pod_info *info) __attribute__((nonnull));
+#define cleanup_pod_info cleanup(pod_info_free)
+
+/* Whether the pod's apps have all ended, for good. */
+bool pod_info_is_finished(const struct pod_info *info) __attribute__((nonnull));
+/* Whether stage1 has said that the apps are up. */
+bool pod_is_ready(const struct pod *pod) __attribute__((nonnull));
+
+/* The object that list and status print as JSON (rkt-behaviour 2.9). */
+struct json_object *pod_info_json(const struct pod *pod, const struct pod_info *info)
+	__attribute__((nonnull));
+/* "NAME:ip4=A, NAME2:ip4=B". The caller frees it. */
+char *pod_info_networks(const struct pod_info *info) __attribute__((nonnull));
+
+/* Read a small file of the pod; never follows a link. The caller frees *ret. */
+int pod_read(const struct pod *pod, const char *path, size_t max, char **ret, size_t *ret_len,
+	     struct error *err) __attribute__((nonnull));
+
+#endif
