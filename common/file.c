@@ -15,6 +15,7 @@
 #include "common/util.h"
 
 #define REMOVE_DEPTH_MAX 512 /* directories open at once while deleting; images stop at 256 */
+#define OPEN_TRIES_MAX	 64  /* against others who rename what is opened, all the time */
 
 int write_all(int fd, const void *data, size_t len)
 {
@@ -67,7 +68,11 @@ int file_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_l
 		return error_errno(err, "%s", path);
 	if (S_ISDIR(st.st_mode))
 		return error_set(err, -EISDIR, "%s: is a directory", path);
-	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size <= max)
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: not a regular file", path);
+	if ((uint64_t)st.st_size > max)
+		return error_set(err, -EFBIG, "%s: larger than %zu bytes", path, max);
+	if (st.st_size > 0) /* files of /proc say 0 */
 		cap = (size_t)st.st_size + 1;
 
 	for (;;) {
@@ -132,6 +137,7 @@ fail:
 int mkdir_path(int dirfd, const char *path, mode_t mode, struct error *err)
 {
 	cleanup_free char *copy = xstrdup(path);
+	struct stat st;
 
 	for (char *p = copy + 1; copy[0]; p++) {
 		char c = *p;
@@ -145,6 +151,10 @@ int mkdir_path(int dirfd, const char *path, mode_t mode, struct error *err)
 		if (c == '\0')
 			break;
 	}
+	if (fstatat(dirfd, path, &st, 0) < 0)
+		return error_errno(err, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, -ENOTDIR, "%s: not a directory", path);
 	return 0;
 }
 
@@ -155,11 +165,14 @@ int open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 		.mode = (flags & O_CREAT) ? mode : 0,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
-	long fd;
+	long fd = -1;
 
-	do
+	/* EAGAIN: something on the way was renamed; or a lease on the file, which can last */
+	for (int tries = 0; tries < OPEN_TRIES_MAX; tries++) {
 		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
-	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+		if (fd >= 0 || (errno != EINTR && errno != EAGAIN))
+			break;
+	}
 	return fd < 0 ? -errno : (int)fd;
 }
 
@@ -174,6 +187,19 @@ static int unlink_entry(int dirfd, const char *name, int flags)
 	return -errno;
 }
 
+/* Make a directory of ours readable. Whatever is put in its place meanwhile is left alone. */
+static void make_accessible(int parent, const char *name)
+{
+	cleanup_fd int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char path[64];
+
+	if (fd < 0)
+		return;
+	/* fchmod() refuses O_PATH descriptors */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	(void)!chmod(path, 0700);
+}
+
 static int remove_below(int parent, const char *name, unsigned depth, struct error *err)
 {
 	cleanup_fd int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -181,8 +207,10 @@ static int remove_below(int parent, const char *name, unsigned depth, struct err
 	DIR *dir;
 	int r = 0;
 
-	if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
+	if (fd < 0 && errno == EACCES) {
+		make_accessible(parent, name);
 		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return error_errno(err, "removing %s", name);
 	if (depth >= REMOVE_DEPTH_MAX)

@@ -13,7 +13,7 @@
 
 /*
  * Read a whole regular file of at most max bytes. *ret is malloc()ed, NUL-terminated after *ret_len
- * bytes, and the caller's. -EFBIG when the file is larger than max.
+ * bytes, and the caller's. -EFBIG when the file is larger than max, -EISDIR and -EINVAL when it is no file.
  */
 int file_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
 	      struct error *err) __attribute__((nonnull));
@@ -27,7 +27,7 @@ int write_all(int fd, const void *data, size_t len) __attribute__((nonnull));
 /* Read exactly len bytes at offset. -ENODATA when the file ends before. */
 int pread_all(int fd, void *dst, size_t len, off_t offset) __attribute__((nonnull));
 
-/* Create path and its missing parents. An existing directory is fine. */
+/* Create path and its missing parents. An existing directory is fine, anything else -ENOTDIR. */
 int mkdir_path(int dirfd, const char *path, mode_t mode, struct error *err)
 	__attribute__((nonnull));
 

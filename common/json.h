@@ -23,9 +23,9 @@ int json_parse(const char *text, size_t len, const char *what, struct json_objec
 	       struct error *err) __attribute__((nonnull));
 
 /*
- * Member access. An absent key or null gives 0 and leaves *ret alone, also when obj is NULL; a value
- * of another type, or an obj that is no object, is -EINVAL with the key named. Strings and objects
- * stay the document's.
+ * Member access. An absent key or null gives 0 and leaves *ret alone, also when obj is NULL; a
+ * value of another type, or an obj that is no object, is -EINVAL with the key named. Strings and
+ * objects stay the document's.
  */
 int json_get_string(struct json_object *obj, const char *key, const char **ret, struct error *err);
 int json_get_bool(struct json_object *obj, const char *key, bool *ret, struct error *err);

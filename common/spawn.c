@@ -6,6 +6,7 @@
  */
 #include "common/spawn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -15,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/util.h"
@@ -58,7 +60,8 @@ child(const struct spawn_args *args, pid_t parent, int status_fd)
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (place_fds(args, &status_fd) < 0 || (args->cwd >= 0 && fchdir(args->cwd) < 0) ||
+	/* the directory first: its number may be wanted for another descriptor */
+	if ((args->cwd >= 0 && fchdir(args->cwd) < 0) || place_fds(args, &status_fd) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		goto fail;
 	if (getppid() != parent) /* it died before the request above */
@@ -80,6 +83,8 @@ int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct 
 
 	if (args->nfds > SPAWN_FDS_MAX)
 		return error_set(err, -E2BIG, "%s: too many descriptors", args->path);
+	for (size_t i = 0; i < args->nfds; i++)
+		assert(args->fds[i].child >= 0 && args->fds[i].child < FD_PARKING);
 	if (pipe2(status, O_CLOEXEC) < 0)
 		return error_errno(err, "starting %s", args->path);
 	rd = status[0];
@@ -111,14 +116,25 @@ int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct 
 	return 0;
 }
 
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int spawn_wait(pid_t pid, int pidfd, int timeout_ms, int *ret_status, struct error *err)
 {
 	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
-	int status, n;
+	int64_t deadline = clock_ms() + timeout_ms;
+	int left = timeout_ms, status, n;
 
-	do /* a signal restarts the whole timeout: the bound stays a bound per signal */
-		n = poll(&pfd, 1, timeout_ms);
-	while (n < 0 && errno == EINTR);
+	while ((n = poll(&pfd, 1, left)) < 0 && errno == EINTR)
+		if (timeout_ms >= 0)
+			left = (int)MAX(deadline - clock_ms(), 0);
+	if (n < 0)
+		return error_errno(err, "waiting for process %d", (int)pid);
 	if (n == 0)
 		return error_set(err, -ETIMEDOUT, "process %d still runs after %d ms", (int)pid,
 				 timeout_ms);

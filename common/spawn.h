@@ -8,12 +8,13 @@
 
 /*
  * The one way to start another program. The child gets exactly the descriptors it is given, an
- * empty signal mask, default dispositions, and dies with its parent.
+ * empty signal mask, default dispositions, and dies with its parent: with the thread that started
+ * it, to be exact, so threads that end do not start programs.
  */
 
 struct spawn_fd {
 	int parent; /* this descriptor of ours ... */
-	int child;  /* ... is this one in the child */
+	int child;  /* ... is this one in the child, below 256 */
 };
 
 struct spawn_args {

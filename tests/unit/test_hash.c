@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "common/hash.h"
+#include "common/util.h"
+
+/* FIPS 180-2, appendices B and C: "abc". */
+static const struct {
+	enum hash_alg alg;
+	size_t size;
+	const char *hex;
+} abc[] = {
+	{HASH_SHA256, 32, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+	{HASH_SHA384, 48,
+	 "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"
+	 "8086072ba1e7cc2358baeca134c825a7"},
+	{HASH_SHA512, 64,
+	 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+	 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+};
+
+static void digests_are_the_standards(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(abc); i++) {
+		cleanup_hash struct hash *hash = hash_new(abc[i].alg);
+		uint8_t digest[HASH_MAX_SIZE];
+		char hex[HASH_HEX_MAX];
+
+		assert_int_equal(hash_size(abc[i].alg), abc[i].size);
+		hash_update(hash, "a", 1);
+		hash_update(hash, NULL, 0);
+		hash_update(hash, "bc", 2);
+		hash_final(hash, digest);
+		hash_hex(digest, abc[i].size, hex);
+		assert_string_equal(hex, abc[i].hex);
+	}
+}
+
+static void nothing_has_a_digest_and_hex_ends(void **state)
+{
+	cleanup_hash struct hash *hash = hash_new(HASH_SHA256);
+	uint8_t digest[HASH_MAX_SIZE];
+	char hex[HASH_HEX_MAX];
+
+	(void)state;
+	hash_final(hash, digest);
+	hash_hex(digest, 4, hex);
+	assert_string_equal(hex, "e3b0c442");
+	hash_hex(digest, 0, hex);
+	assert_string_equal(hex, "");
+	hash_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(digests_are_the_standards),
+		cmocka_unit_test(nothing_has_a_digest_and_hex_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
