@@ -49,11 +49,8 @@ static bool is_digit(int c)
 
 static bool scan_escape(struct scanner *s, bool is_key)
 {
-	size_t left;
-
 	s->p++; /* the backslash */
-	left = (size_t)(s->end - s->p);
-	if (left == 0 || !memchr("\"\\/bfnrtu", *s->p, 9))
+	if (s->p == s->end || *s->p == '\0' || !strchr("\"\\/bfnrtu", *s->p))
 		return fail(s, "bad escape in a string");
 	if (*s->p++ != 'u')
 		return true;
