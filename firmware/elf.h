@@ -48,4 +48,10 @@ int elf_parse(const void *head, size_t len, uint64_t file_size, uint64_t min, ui
 int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, bool map,
 	     struct elf_plan *ret, struct error *err) __attribute__((nonnull));
 
+/*
+ * The value of the first symbol with this name and size. 0, or a negative errno: -ENOENT when there
+ * is none (the file may be stripped). Hostile input; takes up to 32 MiB of memory for a moment.
+ */
+int elf_symbol(int fd, const char *name, uint64_t size, uint64_t *ret) __attribute__((nonnull));
+
 #endif

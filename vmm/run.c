@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "vmm/klog.h"
 #include "vmm/machine.h"
 
 #define EVENTS_MAX 16
@@ -19,7 +20,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static int wait_for_end(struct machine *machine, struct vcpu_end *ret)
+static void wait_for_end(struct machine *machine, struct vcpu_end *ret)
 {
 	struct loop_event events[EVENTS_MAX];
 
@@ -30,17 +31,30 @@ static int wait_for_end(struct machine *machine, struct vcpu_end *ret)
 			if (events[i].kind == LOOP_NOTIFY)
 				machine_notified(machine, events[i].index);
 	}
-	return 0;
 }
 
-static int boot(struct machine *machine, const struct run_options *options, struct error *err)
+/* Why the guest ended, with its last words unless the serial port has shown them. */
+static int explain(struct machine *machine, int kernel, const struct run_options *options,
+		   const struct vcpu_end *end, struct error *err)
 {
-	cleanup_fd int kernel = open(options->kernel, O_RDONLY | O_CLOEXEC);
+	struct klog klog = {.n = 0};
+
+	(void)klog_read(machine_memory(machine), kernel, &klog);
+	if (end->kind == VCPU_END_RESET && klog.end != KLOG_END_PANIC)
+		return 0;
+	for (unsigned i = 0; !options->debug && i < klog.n; i++)
+		log_error("guest: %s", klog.line[i]);
+	if (klog.end == KLOG_END_PANIC)
+		return error_set(err, -EIO, "the guest kernel died: %s", klog.panic);
+	return error_set(err, -EIO, "%s", end->text);
+}
+
+static int boot(struct machine *machine, int kernel, const struct run_options *options,
+		struct error *err)
+{
 	cleanup_fd int initrd = -1;
 	int r;
 
-	if (kernel < 0)
-		return error_errno(err, "%s", options->kernel);
 	if (options->initrd) {
 		initrd = open(options->initrd, O_RDONLY | O_CLOEXEC);
 		if (initrd < 0)
@@ -58,11 +72,15 @@ int run_machine(const struct run_options *options, struct error *err)
 		.ncpus = options->ncpus,
 		.serial_fd = options->debug ? STDERR_FILENO : -1,
 	};
+	cleanup_fd int kernel = open(options->kernel, O_RDONLY | O_CLOEXEC);
 	struct machine *machine;
 	struct vcpu_end end;
 	struct loop loop;
-	int r = loop_init(&loop, err);
+	int r;
 
+	if (kernel < 0)
+		return error_errno(err, "%s", options->kernel);
+	r = loop_init(&loop, err);
 	if (r < 0)
 		return r;
 	r = machine_new(&config, &loop, &machine, err);
@@ -70,19 +88,17 @@ int run_machine(const struct run_options *options, struct error *err)
 		loop_free(&loop);
 		return r;
 	}
-	r = boot(machine, options, err);
-	if (r == 0) {
+	r = boot(machine, kernel, options, err);
+	if (r == 0)
 		wait_for_end(machine, &end);
-		machine_stop(machine);
+	machine_stop(machine);
+	if (r == 0) {
 		log_debug("first guest instruction after %llu us, end after %llu ms",
 			  (unsigned long long)((machine->vcpus.first_run_ns - start) / 1000),
 			  (unsigned long long)((now_ns() - start) / 1000000));
 		if (machine_instructions(machine, &count) == 0)
 			log_debug("%llu guest kernel instructions", (unsigned long long)count);
-		if (end.kind != VCPU_END_RESET)
-			r = error_set(err, -EIO, "%s", end.text);
-	} else {
-		machine_stop(machine);
+		r = explain(machine, kernel, options, &end, err);
 	}
 	machine_free(machine);
 	loop_free(&loop);
