@@ -104,17 +104,22 @@ static bool has_prefix(const char *line, const char *prefix)
 	return strncmp(line, prefix, strlen(prefix)) == 0;
 }
 
-/* What a message says about the end. Newest first: what came before a panic does not matter. */
-static void note_end(struct klog *klog, const char *line)
+/*
+ * Take a message in, newest first. Of a panic, what led to it is kept: what follows is a trace of
+ * addresses.
+ */
+static void take_message(struct klog *klog, const char line[KLOG_LINE_MAX + 1])
 {
-	if (klog->end == KLOG_END_PANIC)
-		return;
-	if (has_prefix(line, "Kernel panic - not syncing")) {
+	if (klog->end != KLOG_END_PANIC && has_prefix(line, "Kernel panic - not syncing")) {
 		klog->end = KLOG_END_PANIC;
 		memcpy(klog->panic, line, sizeof(klog->panic));
-	} else if (has_prefix(line, "reboot: ")) {
-		klog->end = KLOG_END_REBOOT;
+		klog->n = 0;
+		return;
 	}
+	if (klog->end == KLOG_END_UNKNOWN && has_prefix(line, "reboot: "))
+		klog->end = KLOG_END_REBOOT;
+	if (klog->n < KLOG_LINES)
+		memcpy(klog->line[KLOG_LINES - ++klog->n], line, sizeof(klog->line[0]));
 }
 
 int klog_read_at(const struct gmem *mem, uint64_t prb_va, struct klog *ret)
@@ -132,15 +137,12 @@ int klog_read_at(const struct gmem *mem, uint64_t prb_va, struct klog *ret)
 
 	id = prb.head_id & DESC_ID_MASK;
 	for (unsigned i = 0; i < KLOG_SCAN && i < UINT64_C(1) << prb.count_bits; i++) {
-		if (read_message(mem, &prb, (id - i) & DESC_ID_MASK, line)) {
-			note_end(&klog, line);
-			if (klog.n < KLOG_LINES)
-				memcpy(klog.line[KLOG_LINES - ++klog.n], line, sizeof(line));
-		}
+		if (read_message(mem, &prb, (id - i) & DESC_ID_MASK, line))
+			take_message(&klog, line);
 		if (((id - i) & DESC_ID_MASK) == (prb.tail_id & DESC_ID_MASK))
 			break;
 	}
-	if (klog.n == 0)
+	if (klog.n == 0 && klog.end == KLOG_END_UNKNOWN)
 		return -ENODATA;
 	memmove(klog.line[0], klog.line[KLOG_LINES - klog.n], klog.n * sizeof(klog.line[0]));
 	*ret = klog;

@@ -26,7 +26,8 @@ struct klog {
 	enum klog_end end;
 	char panic[KLOG_LINE_MAX + 1]; /* KLOG_END_PANIC: that line */
 	unsigned n;
-	char line[KLOG_LINES][KLOG_LINE_MAX + 1]; /* oldest first, as the guest wrote them */
+	/* What led to the panic, or the last messages: oldest first, as the guest wrote them. */
+	char line[KLOG_LINES][KLOG_LINE_MAX + 1];
 };
 
 /*

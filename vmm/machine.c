@@ -208,9 +208,6 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 
 	if (n == FIRMWARE_MAX_VIRTIO)
 		return error_set(err, -E2BIG, "more than %d devices", FIRMWARE_MAX_VIRTIO);
-	r = virtio_init(dev, machine_memory(machine), err);
-	if (r < 0)
-		return r;
 	machine->virtio[n] = dev;
 	machine->params.virtio[n] = (struct firmware_virtio){
 		.gpa = LAYOUT_VIRTIO_BASE + n * VIRTIO_MMIO_SIZE,
@@ -220,7 +217,6 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 	r = wire_virtio(machine, n, err);
 	if (r < 0) {
 		machine->nvirtio = machine->params.nvirtio = n;
-		virtio_free(dev);
 		return error_wrap(err, "%s", dev->name);
 	}
 	return 0;
@@ -294,9 +290,22 @@ void machine_stop(struct machine *machine)
 	vcpus_stop(&machine->vcpus);
 }
 
-int machine_plug(struct machine *machine, uint64_t gpa, uint64_t len, bool on)
+uint64_t machine_hotplug(const struct machine *machine, uint64_t *ret_gpa, uint8_t **ret_hva)
 {
-	return memory_plug(machine->memory, &machine->kvm, gpa, len, on);
+	const struct memory *memory = machine->memory;
+
+	if (memory->hotplug_size > 0) {
+		*ret_gpa = memory->hotplug_gpa;
+		*ret_hva = memory->gmem.region[memory->gmem.nregions - 1].hva;
+	}
+	return memory->hotplug_size;
+}
+
+int machine_plug(void *machine, uint64_t gpa, uint64_t len, bool on)
+{
+	struct machine *m = machine;
+
+	return len == MEMORY_SLOT ? memory_plug(m->memory, &m->kvm, gpa, on) : -EINVAL;
 }
 
 int machine_instructions(struct machine *machine, uint64_t *ret)

@@ -66,9 +66,8 @@ static inline const struct gmem *machine_memory(const struct machine *machine)
 }
 
 /*
- * Give dev, complete but for its transport, the next window and pin; calls virtio_init(). dev stays
- * the caller's, who frees it (virtio_free() first) after machine_stop(); on failure virtio_free() is
- * not due.
+ * Give dev, complete (virtio_init() was called with machine_memory()), the next window and pin. dev
+ * stays the caller's, who frees it after machine_stop() and before machine_free().
  */
 int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struct error *err)
 	__attribute__((nonnull));
@@ -85,9 +84,13 @@ void machine_notified(struct machine *machine, uint32_t index) __attribute__((no
 bool machine_ended(struct machine *machine, struct vcpu_end *ret) __attribute__((nonnull));
 void machine_stop(struct machine *machine) __attribute__((nonnull));
 
-/* For virtio-mem: see memory_plug(). */
-int machine_plug(struct machine *machine, uint64_t gpa, uint64_t len, bool on)
+/*
+ * virtio-mem's region, 0 bytes when there is none, and struct mem_params' plug operation for it
+ * (ctx is the machine; one MEMORY_SLOT at a time). For the device loop.
+ */
+uint64_t machine_hotplug(const struct machine *machine, uint64_t *ret_gpa, uint8_t **ret_hva)
 	__attribute__((nonnull));
+int machine_plug(void *machine, uint64_t gpa, uint64_t len, bool on) __attribute__((nonnull));
 
 /* See vcpus_instructions(). */
 int machine_instructions(struct machine *machine, uint64_t *ret) __attribute__((nonnull));

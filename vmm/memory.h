@@ -17,15 +17,14 @@
  * a region for virtio-mem, which starts empty. Host and guest addresses are congruent modulo 2 MiB,
  * so that the host may use large pages.
  *
- * The hot-pluggable region is populated in blocks of MEMORY_BLOCK; KVM sees it in slots of
- * MEMORY_SLOT, each there as long as any of its blocks is. What is unplugged goes back to the host.
+ * The hot-pluggable region is populated in slots of MEMORY_SLOT, the guest's memory sections and
+ * virtio-mem's blocks, so that what is not plugged can not be touched.
  */
 
-#define MEMORY_ALIGN	   (UINT64_C(2) << 20) /* sizes are multiples of it */
-#define MEMORY_BLOCK_SHIFT 21		       /* virtio-mem's block: the host's large page */
-#define MEMORY_BLOCK	   (UINT64_C(1) << MEMORY_BLOCK_SHIFT)
-#define MEMORY_SLOT	   (UINT64_C(128) << 20) /* the guest's memory section */
-#define MEMORY_BOOT_MIN	   (UINT64_C(32) << 20)	 /* a kernel, an initrd and what they allocate */
+#define MEMORY_ALIGN	  (UINT64_C(2) << 20) /* sizes are multiples of it */
+#define MEMORY_SLOT_SHIFT 27		      /* 128 MiB */
+#define MEMORY_SLOT	  (UINT64_C(1) << MEMORY_SLOT_SHIFT)
+#define MEMORY_BOOT_MIN	  (UINT64_C(32) << 20) /* a kernel, an initrd and what they allocate */
 
 struct memory {
 	struct gmem gmem; /* what devices use; frozen but for blocks plugged and unplugged */
@@ -33,9 +32,8 @@ struct memory {
 	void *reserved;	  /* address space, guard pages around the mapping included */
 	size_t reserved_size;
 	uint64_t hotplug_gpa, hotplug_size;
-	uint8_t *plugged;	/* a byte a block */
-	uint32_t hotplug_slot;	/* KVM slot number of the region's first slot */
-	uint16_t slot_blocks[]; /* blocks plugged in each slot */
+	uint32_t hotplug_slot; /* KVM slot number of the region's first slot */
+	uint8_t plugged[];     /* a byte a slot */
 };
 
 /* boot and hotplug are bytes; boot a multiple of MEMORY_ALIGN, hotplug of MEMORY_SLOT or 0. */
@@ -48,11 +46,11 @@ int memory_map(const struct memory *memory, const struct kvm *kvm, struct error 
 	__attribute__((nonnull));
 
 /*
- * Plug or unplug the blocks of [gpa, gpa + len), which are aligned, inside the region, and all in
- * the other state before. 0 or a negative errno, and then nothing has changed. Allocates nothing
- * of the VMM's.
+ * Plug or unplug one slot, which is in the other state before. 0 or a negative errno, and then
+ * nothing has changed. Allocates nothing of the VMM's. What was in an unplugged slot is released
+ * by the caller.
  */
-int memory_plug(struct memory *memory, const struct kvm *kvm, uint64_t gpa, uint64_t len, bool on)
+int memory_plug(struct memory *memory, const struct kvm *kvm, uint64_t gpa, bool on)
 	__attribute__((nonnull));
 
 #endif
