@@ -6,7 +6,9 @@
 DEBS	:= build/debs
 IMAGES	:= $(patsubst images/%.packages,build/images/%.aci,$(wildcard images/*.packages))
 
-all: images
+STAGE1	:= $(B)/bin/stage1-kvm.aci
+
+all: images $(STAGE1)
 images: $(IMAGES)
 
 $(IMAGES): build/images/%.aci: images/%.sh images/lib.sh images/build-aci.sh $(DEBS)/%.list
@@ -16,5 +18,11 @@ $(IMAGES): build/images/%.aci: images/%.sh images/lib.sh images/build-aci.sh $(D
 
 $(DEBS)/%.list: images/%.packages
 	$(Q)echo "images: $@ is missing or older than $<: run 'make deps'" >&2; exit 1
+
+# For a sanitizer build the VMM differs; the kernel and init are the same.
+$(STAGE1): images/stage1.sh images/lib.sh images/build-aci.sh $(VMM) $(KERNEL)/vmlinux $(INITRD)
+	@mkdir -p $(@D)
+	@echo "  ACI     $@"
+	$(Q)images/stage1.sh $(VERSION) $(VMM) $(KERNEL)/vmlinux $(INITRD) $@
 
 .PHONY: images
