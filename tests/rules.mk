@@ -48,29 +48,30 @@ fuzzers:
 	$(Q)if command -v clang >/dev/null; then $(MAKE) SAN=fuzz fuzzers; fi
 endif
 
+RUN_UNIT = tests/run unit $(RESULTS)/unit $(call picked,$(UNIT_TESTS))
+RUN_E2E	= BUILD=$(B) tests/run e2e $(RESULTS)/e2e $(call picked,$(E2E_TESTS))
+RUN_FUZZ = FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz $(RESULTS)/fuzz $(call picked,$(FUZZERS))
+
 check-unit: $(call picked,$(UNIT_TESTS))
-	$(Q)rm -rf $(RESULTS)
-	$(Q)tests/run unit $(RESULTS) $(call picked,$(UNIT_TESTS))
-	$(Q)tests/sum $(RESULTS)
+	$(Q)$(RUN_UNIT)
+	$(Q)tests/sum $(RESULTS)/unit
 
 check-e2e: all
-	$(Q)rm -rf $(RESULTS)
-	$(Q)BUILD=$(B) tests/run e2e $(RESULTS) $(call picked,$(E2E_TESTS))
-	$(Q)tests/sum $(RESULTS)
+	$(Q)$(RUN_E2E)
+	$(Q)tests/sum $(RESULTS)/e2e
 
 check-fuzz: fuzzers
-	$(Q)rm -rf $(RESULTS)
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz $(RESULTS) $(call picked,$(FUZZERS))
-	$(Q)tests/sum $(RESULTS)
+	$(Q)$(RUN_FUZZ)
+	$(Q)tests/sum $(RESULTS)/fuzz
 
 # All suites. The fuzz targets have sanitizers of their own and run in the plain variant only.
 check-built: all tests $(if $(filter 0,$(SAN)),fuzzers)
 	$(Q)rm -rf $(RESULTS)
-	$(Q)tests/run unit $(RESULTS) $(call picked,$(UNIT_TESTS))
+	$(Q)$(RUN_UNIT)
 ifeq ($(SAN),0)
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz $(RESULTS) $(call picked,$(FUZZERS))
+	$(Q)$(RUN_FUZZ)
 endif
-	$(Q)BUILD=$(B) tests/run e2e $(RESULTS) $(call picked,$(E2E_TESTS))
-	$(Q)tests/sum $(RESULTS)
+	$(Q)$(RUN_E2E)
+	$(Q)tests/sum $(RESULTS)/*
 
 .PHONY: tests fuzzers check-unit check-e2e check-fuzz check-built
