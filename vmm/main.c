@@ -2,18 +2,21 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/str.h"
 #include "common/util.h"
 #include "firmware/firmware.h"
+#include "vmm/probe.h"
 #include "vmm/run.h"
 
 #define EXIT_USAGE 254
 
 static const char usage[] =
 	"usage: tripod-vmm --kernel=FILE [--initrd=FILE] [--append=WORDS] [--memory=MIB]\n"
-	"                  [--cpus=N] [--debug]\n";
+	"                  [--cpus=N] [--debug]\n"
+	"       tripod-vmm --probe\n";
 
 static int parse(int argc, char **argv, struct run_options *options)
 {
@@ -60,11 +63,29 @@ static int parse(int argc, char **argv, struct run_options *options)
 	return options->kernel && optind == argc ? 0 : -EINVAL;
 }
 
+/* What this host's KVM can do, as lines for other programs (tripod doctor). */
+static int print_probe(void)
+{
+	cleanup_str struct str text = STR_INIT;
+	struct error err = ERROR_INIT;
+	struct probe probe;
+
+	if (probe_host(&probe, &err) < 0) {
+		log_error("%s", err.msg);
+		return EXIT_USAGE;
+	}
+	probe_text(&probe, &text);
+	return fputs(str_get(&text), stdout) < 0 || fflush(stdout) != 0 ? EXIT_USAGE : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct run_options options = {.words = "", .memory = 128 * MIB, .ncpus = 1};
 	struct error err = ERROR_INIT;
 
+	log_init("tripod-vmm", LOG_INFO);
+	if (argc == 2 && strcmp(argv[1], "--probe") == 0)
+		return print_probe();
 	if (parse(argc, argv, &options) < 0) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
