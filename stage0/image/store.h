@@ -32,6 +32,9 @@ int store_open(const char *data_dir, struct store **ret, struct error *err)
 	__attribute__((nonnull));
 void store_close(struct store *store); /* NULL is fine */
 
+/* Remove what processes that died left half-made. Work going on is left alone. */
+int store_sweep(struct store *store, struct error *err) __attribute__((nonnull));
+
 /*
  * Import an ACI from fd (a file, pipe or socket) in one streaming pass: decompress, hash, check,
  * store. what names it in messages. The image is in the store when this returns 0; a failure at any

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A function call in a confined child.
+ *
+ * Theory of operation: fork() without exec, so the child has the code at hand and starts in a tenth
+ * of a millisecond. Before the filter goes on, what needs the file system is done: libcrypto reads
+ * its configuration at the first digest. The filter is a list of what computing and copying between
+ * open descriptors takes; opening a file fails softly (character set conversion tries), anything
+ * else kills. The child's word comes back as one message on a pipe.
+ */
+#include "stage0/image/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/hash.h"
+#include "common/util.h"
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+/* 128 MiB for xz or zstd, the tree of a large image, and thread stacks; a runaway parser stops. */
+#define CHILD_MEMORY (4 * GIB)
+
+struct answer {
+	int result;
+	struct error error;
+};
+
+static const int allowed[] = {
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(lseek),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(sync_file_range),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(rt_sigaction), /* libc, at the first thread */
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+#if SANITIZED
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(prctl),
+	SCMP_SYS(getrlimit),
+	SCMP_SYS(prlimit64),
+#endif
+};
+
+/* Soft failures: libraries try these and do without. */
+static const int failing[] = {
+	SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(access), SCMP_SYS(faccessat),
+	SCMP_SYS(readlink), SCMP_SYS(ioctl),  SCMP_SYS(fcntl),
+};
+
+static int filter(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = ctx ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(allowed); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(failing); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), failing[i], 0);
+	/* memory, never executable */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	/* threads, no processes; clone3's arguments are out of a filter's sight, so libc uses clone */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (r == 0)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r;
+}
+
+static int compare_ints(const void *a, const void *b)
+{
+	return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+/* Close all descriptors but 0, 1, 2 and these. */
+static void close_others(const int *fds, size_t nfds, int answer)
+{
+	cleanup_free int *keep = xcalloc(nfds + 1, sizeof(*keep));
+	unsigned from = 3;
+
+	if (nfds > 0)
+		memcpy(keep, fds, nfds * sizeof(*keep));
+	keep[nfds] = answer;
+	qsort(keep, nfds + 1, sizeof(*keep), compare_ints);
+	for (size_t i = 0; i <= nfds; i++) {
+		if (keep[i] < 0 || (unsigned)keep[i] < from)
+			continue;
+		if ((unsigned)keep[i] > from)
+			close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	close_range(from, UINT32_MAX, 0);
+}
+
+static int confine(struct error *err)
+{
+	const struct rlimit none = {0, 0}, memory = {CHILD_MEMORY, CHILD_MEMORY};
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	setlocale(LC_ALL, "C"); /* see tarwalk.h */
+	hash_free(hash_new(HASH_SHA512));
+	hash_free(hash_new(HASH_SHA256));
+	if (setrlimit(RLIMIT_CORE, &none) < 0 ||
+	    (!SANITIZED && setrlimit(RLIMIT_AS, &memory) < 0) ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(err, "confining the image reader");
+	r = filter();
+	return r < 0 ? error_set(err, r, "confining the image reader: %s", strerror(-r)) : 0;
+}
+
+static void __attribute__((noreturn))
+child(int (*fn)(void *, void *, struct error *), void *arg, size_t result_len, int fd)
+{
+	struct answer answer = {.error = ERROR_INIT};
+	cleanup_free void *result = xcalloc(1, result_len);
+
+	answer.result = confine(&answer.error);
+	if (answer.result == 0)
+		answer.result = fn(arg, result, &answer.error);
+	if (write_all(fd, &answer, sizeof(answer)) < 0 || write_all(fd, result, result_len) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+static bool read_exactly(int fd, void *dst, size_t len)
+{
+	char *p = dst;
+
+	while (len > 0) {
+		ssize_t n = read(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		p += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+int confined_call(int (*fn)(void *arg, void *result, struct error *err), void *arg, void *ret,
+		  size_t result_len, const int *fds, size_t nfds, struct error *err)
+{
+	cleanup_free void *result = xcalloc(1, result_len);
+	pid_t pid, parent = getpid();
+	struct answer answer;
+	int pipefd[2], status;
+	bool whole;
+
+	if (pipe2(pipefd, O_CLOEXEC) < 0)
+		return error_errno(err, "pipe");
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		close_others(fds, nfds, pipefd[1]);
+		child(fn, arg, result_len, pipefd[1]);
+	}
+	close(pipefd[1]);
+	if (pid < 0) {
+		close(pipefd[0]);
+		return error_errno(err, "fork");
+	}
+	whole = read_exactly(pipefd[0], &answer, sizeof(answer)) &&
+		read_exactly(pipefd[0], result, result_len);
+	close(pipefd[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!whole && WIFSIGNALED(status))
+		return error_set(err, -EPROTO, "the image reader was killed by signal %d",
+				 WTERMSIG(status));
+	if (!whole)
+		return error_set(err, -EPROTO, "the image reader died");
+	if (answer.result != 0) {
+		answer.error.msg[sizeof(answer.error.msg) - 1] = '\0';
+		return error_set(err, answer.result < 0 ? answer.result : -EPROTO, "%s",
+				 answer.error.msg);
+	}
+	memcpy(ret, result, result_len);
+	return 0;
+}

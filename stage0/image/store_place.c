@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From images to what pods use: disks and trees.
+ *
+ * Theory of operation: an image resolves to the list of its layers, and the list to a tree ID. What
+ * is rendered for an ID is kept in cas/tree/ID and only ever linked to. Rendering happens under the
+ * ID's exclusive lock, in cas/tmp, and ends with a rename; placing holds the lock shared, so that
+ * nobody sweeps a tree away between the look and the links.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/json.h"
+#include "common/str.h"
+#include "stage0/image/erofs.h"
+#include "stage0/image/extract.h"
+#include "stage0/image/index.h"
+#include "stage0/image/layer.h"
+#include "stage0/image/limits.h"
+#include "stage0/image/store.h"
+#include "stage0/image/store_priv.h"
+
+/* Part of every tree ID: another writer makes another tree. */
+#define RENDER_VERSION "tripod-erofs-1"
+
+void store_rootfs_free(struct store_rootfs *rootfs)
+{
+	for (size_t i = 0; rootfs->data && i < rootfs->nlayers; i++)
+		close_fd(&rootfs->data[i]);
+	tree_free(rootfs->tree);
+	free(rootfs->data);
+	free(rootfs->blocks);
+	free(rootfs->key);
+	free(rootfs->tree_id);
+	*rootfs = (struct store_rootfs)STORE_ROOTFS_INIT;
+}
+
+static char *tree_id(const struct store_rootfs *rootfs)
+{
+	cleanup_hash struct hash *hash = hash_new(HASH_SHA512);
+	uint8_t digest[HASH_MAX_SIZE];
+	char key[IMAGE_KEY_LEN + 1];
+
+	hash_update(hash, RENDER_VERSION, strlen(RENDER_VERSION));
+	for (size_t i = 0; i < rootfs->nlayers; i++) {
+		hash_update(hash, ",", 1);
+		hash_update(hash, rootfs->key[i], strlen(rootfs->key[i]));
+	}
+	hash_final(hash, digest);
+	store_key(HASH_SHA512, digest, key);
+	return xasprintf("deps-%s", key);
+}
+
+int store_rootfs_resolve(struct store *store, const char *key, struct store_rootfs *ret,
+			 struct error *err)
+{
+	cleanup_json struct json_object *manifest = NULL;
+	struct json_object *dependencies = NULL;
+	int r = store_manifest(store, key, &manifest, err);
+
+	if (r == 0)
+		r = json_get_array(manifest, "dependencies", &dependencies, err);
+	if (r < 0)
+		return r;
+	if (dependencies && json_object_array_length(dependencies) > 0)
+		return error_set(err, -EOPNOTSUPP, "images with dependencies can not be run");
+	ret->nlayers = 1;
+	ret->key = xcalloc(1, sizeof(*ret->key));
+	memcpy(ret->key[0], key, sizeof(*ret->key));
+	ret->tree_id = tree_id(ret);
+	return 0;
+}
+
+static int load_index(int dir, struct tree *tree, uint64_t data_size, struct error *err)
+{
+	cleanup_fd int fd = openat(dir, LAYER_INDEX, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_index_reader struct index_reader *reader = NULL;
+	int r;
+
+	if (fd < 0)
+		return error_errno(err, "opening the image's index");
+	r = index_reader_new(fd, &reader, err);
+	if (r < 0)
+		return r;
+	if (index_reader_data_size(reader) != data_size)
+		return error_set(err, -EBADMSG, "the store's data of an image is damaged");
+	for (;;) {
+		struct entry entry;
+
+		r = index_reader_next(reader, &entry, err);
+		if (r <= 0)
+			return r;
+		r = tree_add(tree, &entry, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int load_layer(struct store *store, struct store_rootfs *rootfs, size_t i, struct error *err)
+{
+	char path[STORE_PATH_MAX];
+	cleanup_fd int dir = -1;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "layer/%s", rootfs->key[i]);
+	dir = openat(store->cas, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return error_errno(err, "opening the layer %s", rootfs->key[i]);
+	rootfs->data[i] = openat(dir, LAYER_DATA, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (rootfs->data[i] < 0 || fstat(rootfs->data[i], &st) < 0)
+		return error_errno(err, "opening the layer's data");
+	rootfs->blocks[i] = (uint64_t)st.st_size / IMAGE_BLOCK;
+	tree_set_layer(rootfs->tree, (uint16_t)i);
+	return load_index(dir, rootfs->tree, (uint64_t)st.st_size, err);
+}
+
+int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct error *err)
+{
+	int r = 0;
+
+	rootfs->tree = tree_new(TREE_APPC);
+	rootfs->data = xcalloc(rootfs->nlayers, sizeof(*rootfs->data));
+	rootfs->blocks = xcalloc(rootfs->nlayers, sizeof(*rootfs->blocks));
+	for (size_t i = 0; i < rootfs->nlayers; i++)
+		rootfs->data[i] = -1;
+	for (size_t i = 0; r == 0 && i < rootfs->nlayers; i++)
+		r = load_layer(store, rootfs, i, err);
+	return r < 0 ? r : tree_finish(rootfs->tree, err);
+}
+
+/* File 0 of a disk: the metadata. */
+static int write_metadata(int dir, struct store_rootfs *rootfs, struct error *err)
+{
+	cleanup_fd int fd =
+		openat(dir, "0", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+	int r;
+
+	if (fd < 0)
+		return error_errno(err, "creating the disk");
+	r = erofs_write(rootfs->tree, rootfs->blocks, rootfs->nlayers, rootfs->tree_id, fd, err);
+	if (r == 0 && fdatasync(fd) < 0)
+		r = error_errno(err, "writing the disk");
+	return r;
+}
+
+static int render_disk(struct store *store, struct store_rootfs *rootfs, struct store_tmp *tmp,
+		       struct error *err)
+{
+	unsigned n = 1;
+	int r = store_rootfs_load(store, rootfs, err);
+
+	if (r == 0)
+		r = write_metadata(tmp->fd, rootfs, err);
+	for (size_t i = 0; r == 0 && i < rootfs->nlayers; i++) {
+		char from[STORE_PATH_MAX], to[16];
+
+		if (rootfs->blocks[i] == 0)
+			continue;
+		snprintf(from, sizeof(from), "layer/%s/" LAYER_DATA, rootfs->key[i]);
+		snprintf(to, sizeof(to), "%u", n++);
+		if (linkat(store->cas, from, tmp->fd, to, 0) < 0)
+			r = error_errno(err, "creating the disk");
+	}
+	if (r == 0 && fsync(tmp->fd) < 0)
+		r = error_errno(err, "writing the disk");
+	return r;
+}
+
+static int render_tree(struct store *store, struct store_rootfs *rootfs, struct store_tmp *tmp,
+		       struct error *err)
+{
+	struct extract_source source = {.link_from = -1};
+	int r = store_rootfs_load(store, rootfs, err);
+
+	if (r < 0)
+		return r;
+	source.data = rootfs->data;
+	return extract_tree(rootfs->tree, &source, tmp->fd, "rootfs", true, err);
+}
+
+typedef int (*render_fn)(struct store *store, struct store_rootfs *rootfs, struct store_tmp *tmp,
+			 struct error *err);
+
+static int render_locked(struct store *store, struct store_rootfs *rootfs, render_fn render,
+			 const char *from, const char *path, struct error *err)
+{
+	struct store_tmp tmp = STORE_TMP_INIT;
+	char dir[STORE_PATH_MAX], source[STORE_PATH_MAX + 16];
+	int r;
+
+	snprintf(dir, sizeof(dir), "tree/%s", rootfs->tree_id);
+	if (mkdirat(store->cas, dir, 0700) < 0 && errno != EEXIST)
+		return error_errno(err, "%s", dir);
+	r = store_tmp_new(store, &tmp, err);
+	if (r < 0)
+		return r;
+	r = render(store, rootfs, &tmp, err);
+	if (r == 0) {
+		/* the lock is held: nobody else puts it there */
+		snprintf(source, sizeof(source), "%s%s", tmp.path, from);
+		if (renameat(store->cas, source, store->cas, path) < 0)
+			r = error_errno(err, "putting %s into the store", path);
+		else if (!from[0])
+			tmp.path[0] = '\0';
+	}
+	store_tmp_end(store, &tmp);
+	return r;
+}
+
+/*
+ * Have cas/tree/ID/WHAT, and hold the ID's lock shared: *ret_lock. from is what render made below
+ * the temporary directory: "" for the directory itself.
+ */
+static int ensure(struct store *store, struct store_rootfs *rootfs, const char *what,
+		  render_fn render, const char *from, int *ret_lock, struct error *err)
+{
+	char path[STORE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "tree/%s/%s", rootfs->tree_id, what);
+	for (;;) {
+		cleanup_fd int shared =
+			store_lock(store, "treestorelocks", rootfs->tree_id, false, err);
+		cleanup_fd int exclusive = -1;
+		int r;
+
+		if (shared < 0)
+			return shared;
+		if (faccessat(store->cas, path, F_OK, 0) == 0) {
+			*ret_lock = take_fd(&shared);
+			return 0;
+		}
+		close_fd(&shared);
+		exclusive = store_lock(store, "treestorelocks", rootfs->tree_id, true, err);
+		if (exclusive < 0)
+			return exclusive;
+		if (faccessat(store->cas, path, F_OK, 0) == 0)
+			continue;
+		r = render_locked(store, rootfs, render, from, path, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* Link a file; copy it where it can not be linked to: another file system, too many links. */
+static int link_or_copy(int from, int to, const char *name, struct error *err)
+{
+	cleanup_fd int in = -1, out = -1;
+	struct stat st;
+	off_t pos = 0;
+
+	if (linkat(from, name, to, name, 0) == 0)
+		return 0;
+	if (errno != EXDEV && errno != EMLINK && errno != EPERM)
+		return error_errno(err, "linking the disk");
+	in = openat(from, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+	if (in < 0 || out < 0 || fstat(in, &st) < 0)
+		return error_errno(err, "copying the disk");
+	while (pos < st.st_size) {
+		ssize_t n = copy_file_range(in, NULL, out, NULL, (size_t)(st.st_size - pos), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return error_errno(err, "copying the disk");
+		pos += n;
+	}
+	return 0;
+}
+
+static int place_disk(struct store *store, const struct store_rootfs *rootfs, int dirfd,
+		      const char *path, struct error *err)
+{
+	char from_path[STORE_PATH_MAX];
+	cleanup_fd int from = -1, to = -1;
+	int r = 0;
+
+	snprintf(from_path, sizeof(from_path), "tree/%s/disk", rootfs->tree_id);
+	from = openat(store->cas, from_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (from < 0)
+		return error_errno(err, "%s", from_path);
+	if (mkdirat(dirfd, path, 0750) < 0)
+		return error_errno(err, "creating %s", path);
+	to = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0)
+		return error_errno(err, "opening %s", path);
+	for (unsigned i = 0; r == 0 && i <= IMAGE_LAYERS_MAX; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%u", i);
+		if (faccessat(from, name, F_OK, 0) < 0)
+			break;
+		r = link_or_copy(from, to, name, err);
+	}
+	return r;
+}
+
+int store_place_disk(struct store *store, const char *key, int dirfd, const char *path,
+		     char **ret_tree_id, struct error *err)
+{
+	struct store_rootfs rootfs = STORE_ROOTFS_INIT;
+	cleanup_fd int lock = -1;
+	int r = store_rootfs_resolve(store, key, &rootfs, err);
+
+	if (r == 0)
+		r = ensure(store, &rootfs, "disk", render_disk, "", &lock, err);
+	if (r == 0)
+		r = place_disk(store, &rootfs, dirfd, path, err);
+	if (r == 0 && ret_tree_id)
+		*ret_tree_id = take_ptr(rootfs.tree_id);
+	store_rootfs_free(&rootfs);
+	return r;
+}
+
+static int place_links(struct store *store, struct store_rootfs *rootfs, int dirfd,
+		       const char *path, struct error *err)
+{
+	struct extract_source source = {.link_from = -1};
+	char from_path[STORE_PATH_MAX];
+	cleanup_fd int from = -1;
+	int r;
+
+	if (!rootfs->tree) {
+		r = store_rootfs_load(store, rootfs, err);
+		if (r < 0)
+			return r;
+	}
+	snprintf(from_path, sizeof(from_path), "tree/%s/rootfs", rootfs->tree_id);
+	from = openat(store->cas, from_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (from < 0)
+		return error_errno(err, "%s", from_path);
+	source.data = rootfs->data;
+	source.link_from = from;
+	return extract_tree(rootfs->tree, &source, dirfd, path, false, err);
+}
+
+int store_place_tree(struct store *store, const char *key, int dirfd, const char *path,
+		     enum store_place how, char **ret_tree_id, struct error *err)
+{
+	struct store_rootfs rootfs = STORE_ROOTFS_INIT;
+	struct extract_source source = {.link_from = -1};
+	cleanup_fd int lock = -1;
+	int r = store_rootfs_resolve(store, key, &rootfs, err);
+
+	if (r == 0 && how == STORE_LINK) {
+		r = ensure(store, &rootfs, "rootfs", render_tree, "/rootfs", &lock, err);
+		if (r == 0)
+			r = place_links(store, &rootfs, dirfd, path, err);
+	} else if (r == 0) {
+		r = store_rootfs_load(store, &rootfs, err);
+		source.data = rootfs.data;
+		if (r == 0)
+			r = extract_tree(rootfs.tree, &source, dirfd, path, false, err);
+	}
+	if (r == 0 && ret_tree_id)
+		*ret_tree_id = take_ptr(rootfs.tree_id);
+	store_rootfs_free(&rootfs);
+	return r;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_IMAGE_STORE_PRIV_H
+#define STAGE0_IMAGE_STORE_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "common/error.h"
+#include "common/hash.h"
+#include "common/util.h"
+#include "stage0/image/store.h"
+#include "stage0/image/tree.h"
+
+/* Between the files of the store. Paths are below cas. */
+
+struct store {
+	int cas; /* the directory */
+};
+
+#define STORE_PATH_MAX 256 /* of any path the store makes up */
+
+bool store_key_valid(const char *key) __attribute__((nonnull));
+/* The key of an image: algorithm and the first 64 digits of its ID. */
+void store_key(enum hash_alg alg, const uint8_t *id, char ret[IMAGE_KEY_LEN + 1])
+	__attribute__((nonnull));
+/* Where an image's manifest is. */
+void store_manifest_path(const char *key, char ret[STORE_PATH_MAX]) __attribute__((nonnull));
+bool store_has_image(struct store *store, const char *key) __attribute__((nonnull));
+
+/*
+ * A directory below cas/tmp for something being made: held by a lock on itself, so that
+ * store_sweep() can tell it from what a dead process left.
+ */
+struct store_tmp {
+	char path[STORE_PATH_MAX];
+	int fd;
+};
+#define STORE_TMP_INIT                                                                             \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
+int store_tmp_new(struct store *store, struct store_tmp *ret, struct error *err)
+	__attribute__((nonnull));
+/* Remove it with what is in it, unless it was renamed away; let the lock go. */
+void store_tmp_end(struct store *store, struct store_tmp *tmp) __attribute__((nonnull));
+/*
+ * Rename it to path. 0 also when path is there already: everything is named by its content, so
+ * what another process put there is the same.
+ */
+int store_tmp_commit(struct store *store, struct store_tmp *tmp, const char *path,
+		     struct error *err) __attribute__((nonnull));
+
+/*
+ * Take the lock dir/name, shared or exclusive; wait for it. Returns a descriptor whose closing gives
+ * the lock back, or a negative errno.
+ */
+int store_lock(struct store *store, const char *dir, const char *name, bool exclusive,
+	       struct error *err) __attribute__((nonnull));
+
+/* What was learned about a file: the key of the image in it, while the file stays as it is. */
+bool store_file_known(struct store *store, const struct stat *st, char ret_key[IMAGE_KEY_LEN + 1])
+	__attribute__((nonnull));
+void store_file_learn(struct store *store, int fd, const struct stat *before, const char *key)
+	__attribute__((nonnull));
+/* A name for the file's identity, for a lock. */
+void store_file_name(const struct stat *st, char ret[HASH_HEX_MAX]) __attribute__((nonnull));
+
+/* An image's layers as a finished tree, and their data files. */
+struct store_rootfs {
+	struct tree *tree;
+	int *data;			/* descriptors of the layers' data files */
+	uint64_t *blocks;		/* of each */
+	char (*key)[IMAGE_KEY_LEN + 1]; /* of the layers */
+	size_t nlayers;
+	char *tree_id;
+};
+#define STORE_ROOTFS_INIT                                                                          \
+	{                                                                                          \
+		.tree = NULL                                                                       \
+	}
+/* Which layers an image consists of; no tree yet. */
+int store_rootfs_resolve(struct store *store, const char *key, struct store_rootfs *ret,
+			 struct error *err) __attribute__((nonnull));
+/* Read the layers' indexes into the tree. */
+int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct error *err)
+	__attribute__((nonnull));
+void store_rootfs_free(struct store_rootfs *rootfs) __attribute__((nonnull));
+
+#endif
