@@ -6,10 +6,9 @@
 
 /* virtio-blk (virtio 1.2 section 5.2): a disk that is host files one after the other. */
 
-#define BLK_SERIAL_MAX	 20  /* bytes of GET_ID's answer, by the specification */
-#define BLK_SEGMENTS_MAX 256 /* files of a disk: an image's metadata and its layers (127 at most)  \
-			      */
-#define BLK_QUEUE_SIZE 64    /* requests in flight; each costs the guest memory and set-up time */
+#define BLK_SERIAL_MAX	 20   /* bytes of the answer to GET_ID */
+#define BLK_SEGMENTS_MAX 1024 /* files of a disk; a layered image has about 130 */
+#define BLK_QUEUE_SIZE	 64   /* requests in flight; each costs the guest memory and set-up time */
 
 /* A file's place on the disk. What lies between segments reads as zeroes. */
 struct blk_segment {
