@@ -54,7 +54,7 @@ static const char *parse_digits(const char *p, u128 *ret_value, int *ret_decimal
 static bool parse_suffix(const char *p, int *ret_power, u128 *ret_factor)
 {
 	*ret_factor = 1;
-	if ((*p == 'e' || *p == 'E') && p[1]) {
+	if ((*p == 'e' || *p == 'E') && p[1] && p[1] != 'i') {
 		bool negative = p[1] == '-';
 		int power = 0;
 
