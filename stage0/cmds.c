@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage0/cmds.h"
 
-/* clang-format off: one a line */
+/* clang-format off */
 const struct command *const commands[] = {
-	&cmd_cat_manifest, &cmd_completion, &cmd_gc,	  &cmd_help, &cmd_list,
-	&cmd_rm,	   &cmd_status,	    &cmd_version, NULL,
+	&cmd_cat_manifest,
+	&cmd_completion,
+	&cmd_gc,
+	&cmd_help,
+	&cmd_list,
+	&cmd_rm,
+	&cmd_run,
+	&cmd_status,
+	&cmd_version,
+	NULL,
 };
 /* clang-format on */
