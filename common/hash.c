@@ -2,6 +2,7 @@
 #include "common/hash.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "common/util.h"
@@ -28,6 +29,8 @@ struct hash *hash_new(enum hash_alg alg)
 {
 	struct hash *hash = xcalloc(1, sizeof(*hash));
 
+	/* milliseconds for a configuration that says nothing about the built-in digests */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	hash->ctx = EVP_MD_CTX_new();
 	/* the built-in digests fail for want of memory only, and x...() ends the process then */
 	if (!hash->ctx || !EVP_DigestInit_ex(hash->ctx, hash_md(alg), NULL))
