@@ -13,6 +13,7 @@
 #include "stage0/cmds.h"
 #include "stage0/collect.h"
 #include "stage0/format.h"
+#include "stage0/image/store.h"
 
 struct gc_options {
 	char *expire_prepared;
@@ -129,6 +130,7 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 	const struct gc_options *options_given = opts;
 	struct gc gc = {.pods = {.fd = -1}, .debug = globals->debug, .now = time_now()};
 	cleanup_free char *data_dir = NULL;
+	struct store *store = NULL;
 	struct error err = ERROR_INIT;
 
 	(void)args;
@@ -146,6 +148,12 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 		return EXIT_FAILED;
 	}
 	collect(&gc, options_given->mark_only);
+	if (!options_given->mark_only &&
+	    (store_open(data_dir, &store, &err) < 0 || store_sweep(store, &err) < 0)) {
+		log_error("%s", err.msg);
+		gc.failed++;
+	}
+	store_close(store);
 	pods_close(&gc.pods);
 	return gc.failed ? EXIT_FAILED : 0;
 }

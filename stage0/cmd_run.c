@@ -227,7 +227,7 @@ static int find_stage1(struct run *run, struct error *err)
 	if (r < 0)
 		return r;
 	log_debug("stage1: using image from file %s", path);
-	r = imageref_import(run->store, run->pods.data_dir, path, run->stage1.key, err);
+	r = imageref_import(run->store, path, run->stage1.key, err);
 	if (r == 0)
 		r = load_manifest(run, path, run->stage1.key, &run->stage1.manifest, err);
 	if (r == 0)
@@ -247,7 +247,7 @@ static int find_image(struct run *run, size_t i, struct error *err)
 	if (r < 0)
 		return r;
 	log_debug("image: using image from file %s", path);
-	r = imageref_import(run->store, run->pods.data_dir, path, key, err);
+	r = imageref_import(run->store, path, key, err);
 	if (r < 0)
 		return r;
 	run->apps[i].request = request;

@@ -5,10 +5,7 @@
 #include "common/error.h"
 #include "stage0/image/store.h"
 
-/*
- * From what a user calls an image to its key in the store. An image file is imported once: a small
- * cache, DATA/cache/files/, remembers which unchanged file is which image.
- */
+/* From what a user calls an image to its key in the store. */
 
 /*
  * The path of the local file that a reference means (images.md 12.1), or an error that names the
@@ -16,8 +13,8 @@
  */
 int imageref_path(const char *ref, char **ret, struct error *err) __attribute__((nonnull));
 
-/* The store key of the image in the file at path, imported if need be. */
-int imageref_import(struct store *store, const char *data_dir, const char *path,
-		    char ret_key[IMAGE_KEY_LEN + 1], struct error *err) __attribute__((nonnull));
+/* The store key of the image in the file at path, imported unless the store knows the file. */
+int imageref_import(struct store *store, const char *path, char ret_key[IMAGE_KEY_LEN + 1],
+		    struct error *err) __attribute__((nonnull));
 
 #endif

@@ -24,7 +24,8 @@ static int app_name(const struct pod_app *app, char **ret, struct error *err)
 	char *name;
 
 	if (app->request->name) {
-		if (!acname_is_strict(app->request->name))
+		if (!acname_is_strict(app->request->name) ||
+		    strlen(app->request->name) > APP_NAME_MAX)
 			return error_set(err, -EINVAL,
 					 "--name: \"%s\" is not a name: lower-case letters, digits "
 					 "and single dashes between them",
@@ -36,7 +37,7 @@ static int app_name(const struct pod_app *app, char **ret, struct error *err)
 	last = json_object_get_string(image_name);
 	slash = strrchr(last, '/');
 	name = acname_sanitize(slash ? slash + 1 : last);
-	if (!name || !acname_is_valid(name)) {
+	if (!name || strlen(name) > APP_NAME_MAX) {
 		free(name);
 		return error_set(err, -EINVAL,
 				 "no app name can be made of image name %s; use --name", last);

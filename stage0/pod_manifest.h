@@ -16,6 +16,8 @@
 
 #define POD_APPS_MAX 64 /* each app is a disk of the VM */
 
+#define APP_NAME_MAX 128 /* bytes: a directory's name, and a prefix of output lines */
+
 /* One image on the command line and what is said about it. */
 struct app_request {
 	char *image; /* the reference as given */
