@@ -173,8 +173,10 @@ int stage1_gc(const struct pod *pod, bool debug, struct error *err)
 		r = stage1_entrypoint(manifest, "gc", &entry, err);
 	if (r == 0 && faccessat(pod->fd, entry, F_OK, 0) < 0)
 		r = error_errno(err, "stage1's gc entry point");
-	if (r < 0)
-		return r;
+	if (r < 0) { /* also what a preparation that was cut short, or a deletion, leaves */
+		err->code = -ENOENT;
+		return -ENOENT;
+	}
 	strv_add(&argv, entry);
 	if (debug)
 		strv_add(&argv, "--debug");

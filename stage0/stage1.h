@@ -40,7 +40,7 @@ int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_obje
 		const struct globals *globals, const struct stage1_run *run, struct error *err)
 	__attribute__((nonnull));
 
-/* Call the gc entry point of the pod's own stage1. -ENOENT: the pod has none. */
+/* Call the gc entry point of the pod's own stage1. -ENOENT: the pod has none that is whole. */
 int stage1_gc(const struct pod *pod, bool debug, struct error *err) __attribute__((nonnull));
 
 #endif
