@@ -67,7 +67,6 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sysinfo), /* qsort() of much */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(getrandom),
 	SCMP_SYS(sysinfo), /* qsort() asks how much memory there is */
