@@ -7,10 +7,10 @@
  * back to the host. Block and slot are the same unit, so there are no slots half of which the guest
  * must not use.
  *
- * plugged[] is read by everything that goes through gmem, so it follows a plug and precedes an
- * unplug. Requests are worked on the device loop's thread, like all users of chains, and none keeps
- * a host address across requests; only the addresses of running rings outlive an unplug of what
- * they are in, which is why the mapping stays: a driver that unplugs its own rings gets zeroes.
+ * Requests are worked on the device loop's thread, like all users of chains, and none keeps a host
+ * address across requests, so nobody has one of a block while it goes. Only the addresses of running
+ * rings outlive an unplug of what they are in, which is why the mapping stays: a driver that unplugs
+ * its own rings gets zeroes.
  */
 #include "vmm/mem.h"
 
@@ -119,14 +119,14 @@ static int block_plug(struct mem *mem, uint64_t block)
 
 	if (r < 0)
 		return r;
-	__atomic_store_n(&mem->plugged[block], 1, __ATOMIC_RELAXED);
+	mem->plugged[block] = 1;
 	mem->plugged_size += MEM_BLOCK_SIZE;
 	return 0;
 }
 
 static void block_unplug(struct mem *mem, uint64_t block)
 {
-	__atomic_store_n(&mem->plugged[block], 0, __ATOMIC_RELAXED);
+	mem->plugged[block] = 0;
 	mem->plugged_size -= MEM_BLOCK_SIZE;
 	(void)mem->region.plug(mem->region.ctx, mem->region.gpa + (block << MEM_BLOCK_SHIFT),
 			       MEM_BLOCK_SIZE, false);

@@ -20,11 +20,11 @@ struct mem_params {
 	uint64_t gpa;	    /* of the region, a multiple of MEM_BLOCK_SIZE */
 	uint64_t size;	    /* of the region, likewise */
 	uint8_t *hva;	    /* size bytes, mapped and untouched; must stay mapped for good */
-	uint64_t requested; /* bytes the guest shall plug, a multiple of MEM_BLOCK_SIZE, up to size
-			     */
+	uint64_t requested; /* bytes the guest shall plug: whole blocks, up to size */
 	/*
 	 * Make [gpa, gpa + len), one block, memory of the guest or not: a memory slot comes or
-	 * goes. 0 or a negative errno; taking away does not fail. Called by the device loop.
+	 * goes, and gmem_region.plugged with it. 0 or a negative errno; taking away does not fail.
+	 * Called by the device loop.
 	 */
 	int (*plug)(void *ctx, uint64_t gpa, uint64_t len, bool on);
 	void *ctx;
@@ -35,7 +35,7 @@ struct mem {
 	struct mem_params region;
 	uint64_t plugged_size; /* bytes */
 	uint64_t nblocks;
-	uint8_t *plugged; /* one byte a block, for gmem_region.plugged with MEM_BLOCK_SHIFT */
+	uint8_t *plugged; /* one byte a block: 1 when it is */
 };
 
 /* -EINVAL when params are not as said there. Nothing is plugged at first. */
