@@ -117,14 +117,14 @@ void vcpu_boot_sregs(struct kvm_sregs *sregs, const struct firmware_entry *entry
 
 static int set_up_msrs(const struct vcpu *vcpu, struct error *err)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = {
-		.head.nmsrs = 1,
-		.entry = {.index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRS},
-	};
+	union {
+		struct kvm_msrs set;
+		uint8_t space[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} msrs = {.space = {0}};
 
+	msrs.set.nmsrs = 1;
+	msrs.set.entries[0] = (struct kvm_msr_entry){.index = MSR_IA32_MISC_ENABLE,
+						     .data = MISC_ENABLE_FAST_STRS};
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) < 0)
 		return error_errno(err, "KVM_SET_MSRS");
 	return 0;

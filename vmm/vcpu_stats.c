@@ -15,9 +15,9 @@
 #define STATS_MAX	  512 /* statistics of a vCPU; about 50 exist */
 #define STAT_INSTRUCTIONS "insn_emulation"
 
-struct stat_desc {
-	struct kvm_stats_desc desc;
-	char name[STATS_NAME_MAX];
+union stat_desc {
+	struct kvm_stats_desc desc; /* ends with the name */
+	char space[sizeof(struct kvm_stats_desc) + STATS_NAME_MAX];
 };
 
 /* Find a counter's place in the statistics file. */
@@ -31,13 +31,13 @@ static int find_stat(int fd, const char *name, off_t *ret)
 	if (head.name_size > STATS_NAME_MAX || head.num_desc > STATS_MAX)
 		return -ENOTSUP;
 	for (uint32_t i = 0; i < head.num_desc; i++) {
-		struct stat_desc stat = {.name = ""};
+		union stat_desc stat = {.space = ""};
 		size_t size = sizeof(stat.desc) + head.name_size;
 
 		r = pread_all(fd, &stat, size, head.desc_offset + (off_t)(i * size));
 		if (r < 0)
 			return r;
-		if (strncmp(stat.name, name, STATS_NAME_MAX) == 0) {
+		if (strncmp(stat.desc.name, name, STATS_NAME_MAX) == 0) {
 			*ret = head.data_offset + (off_t)stat.desc.offset;
 			return 0;
 		}
