@@ -162,6 +162,7 @@ static bool chain_walk(struct virtqueue *vq, struct vq_chain *chain, uint16_t he
 {
 	const uint8_t *table = vq->desc;
 	unsigned entries = vq->size, index = head, steps = 0;
+	bool in_table = false; /* said apart: a table may lie where the ring's descriptors do */
 
 	for (;;) {
 		struct desc desc;
@@ -173,11 +174,12 @@ static bool chain_walk(struct virtqueue *vq, struct vq_chain *chain, uint16_t he
 		desc = desc_load(table + (size_t)index * DESC_SIZE);
 
 		if (desc.flags & VIRTQ_DESC_F_INDIRECT) {
-			if (table != vq->desc)
+			if (in_table)
 				return fail(vq, "indirect descriptor in an indirect table");
 			table = indirect_table(vq, &desc, &entries);
 			if (!table)
 				return false;
+			in_table = true;
 			index = 0;
 			steps = 0;
 			continue;

@@ -334,6 +334,15 @@ static void rule4_a_table_in_a_table_breaks(void **state)
 	expect_broken(f, "indirect descriptor in an indirect table");
 }
 
+static void rule4_a_table_that_is_the_ring_itself_is_a_table_all_the_same(void **state)
+{
+	struct fixture *f = *state;
+
+	set_desc(f, 0, f->vq.desc_gpa, 16, GUEST_INDIRECT, 0);
+	guest_publish(&f->g, 0, 0);
+	expect_broken(f, "indirect descriptor in an indirect table");
+}
+
 static void rule4_indirect_together_with_next_breaks(void **state)
 {
 	struct fixture *f = *state;
@@ -678,6 +687,7 @@ int main(void)
 		TEST(rule4_direct_descriptors_before_an_indirect_one_are_legal),
 		TEST(rule4_a_table_not_negotiated_breaks),
 		TEST(rule4_a_table_in_a_table_breaks),
+		TEST(rule4_a_table_that_is_the_ring_itself_is_a_table_all_the_same),
 		TEST(rule4_indirect_together_with_next_breaks),
 		TEST(rule4_a_table_of_a_wrong_length_breaks),
 		TEST(rule4_a_table_not_wholly_in_memory_breaks),
