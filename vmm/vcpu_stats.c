@@ -37,7 +37,7 @@ static int find_stat(int fd, const char *name, off_t *ret)
 		r = pread_all(fd, &stat, size, head.desc_offset + (off_t)(i * size));
 		if (r < 0)
 			return r;
-		if (strncmp(stat.desc.name, name, STATS_NAME_MAX) == 0) {
+		if (strncmp(stat.desc.name, name, head.name_size) == 0) {
 			*ret = head.data_offset + (off_t)stat.desc.offset;
 			return 0;
 		}
