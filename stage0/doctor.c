@@ -202,7 +202,7 @@ static void check_probe(struct diagnosis *d, char *text)
 		add(d, check, VERDICT_WARN,
 		    "the guest's kernel mode is emulated here: a pod takes seconds to start")
 			->advice = xstrdup("a host (or a VM with nested virtualisation) whose CPU "
-					   "shows vmx or svm is some hundred times faster");
+					   "shows vmx or svm starts pods far faster");
 	else
 		add(d, check, VERDICT_OK, "the guest's kernel mode runs on hardware");
 }
