@@ -160,6 +160,8 @@ static const char *entry_problem(const struct entry *entry)
 	case ENTRY_BLK:
 		if (entry->major > DEV_MAJOR_MAX || entry->minor > DEV_MINOR_MAX)
 			return "the device number is out of range";
+		if (entry->type == ENTRY_CHR && !entry->major && !entry->minor)
+			return "device 0:0 is overlayfs's whiteout and would hide files";
 		break;
 	case ENTRY_DIR:
 	case ENTRY_FIFO:
