@@ -36,7 +36,8 @@
 /* What init and the app's process-to-be share. */
 struct launch {
 	const struct init_plan_app *plan;
-	bool hostname;
+	unsigned index;
+	const char *hostname;	  /* or NULL */
 	int fd[INIT_APP_STREAMS]; /* the app's ends; all three are the terminal with PLAN_TTY */
 	int code;		  /* result: AGENT_EXIT_... once it failed */
 	struct init_text *why;
@@ -119,7 +120,7 @@ static int become(struct launch *launch)
 	int r;
 
 	umask(0);
-	if (init_mount_root(plan, plan->flags & PLAN_TTY, launch->hostname, launch->why) < 0)
+	if (init_mount_root(plan, launch->index, launch->hostname, launch->why) < 0)
 		return fail(launch, AGENT_EXIT_ROOTFS);
 	if (resolve(launch, &uid, &gid) < 0)
 		return -1;
@@ -211,11 +212,12 @@ static void close_ends(const int fd[INIT_APP_STREAMS])
 			close(fd[i]);
 }
 
-int init_app_start(struct init_app *app, bool hostname, struct init_app_ends *ret,
+int init_app_start(struct init_app *app, const char *hostname, struct init_app_ends *ret,
 		   struct init_text *why)
 {
 	static _Alignas(16) char stack[STACK_SIZE];
-	struct launch launch = {.plan = app->plan, .hostname = hostname, .why = why};
+	struct launch launch = {
+		.plan = app->plan, .index = app->index, .hostname = hostname, .why = why};
 
 	if (make_streams(app->plan, launch.fd, ret, why) < 0) {
 		launch.code = AGENT_EXIT_STDIN;

@@ -25,8 +25,8 @@ struct init_app {
 	unsigned index;
 	enum init_app_state state;
 	pid_t pid;
-	int status;  /* as wait4(2) gives it */
-	char ns[32]; /* name of its mount namespace, empty until known */
+	int status; /* as wait4(2) gives it */
+	int ns;	    /* its mount namespace; -1 until it runs */
 	struct init_stream
 		stream[INIT_APP_STREAMS]; /* by enum agent_stream_kind; a tty is the 1st */
 };
@@ -38,10 +38,10 @@ struct init_app_ends {
 
 /*
  * Start the app: mounts, user, streams and execve(2), in that order. 0: its program runs and ret
- * are our ends. Otherwise the exit code the app is taken to have ended with (AGENT_EXIT_...), and
+ * are our ends. hostname may be NULL. Otherwise the exit code the app is taken to have ended with (AGENT_EXIT_...), and
  * why.
  */
-int init_app_start(struct init_app *app, bool hostname, struct init_app_ends *ret,
+int init_app_start(struct init_app *app, const char *hostname, struct init_app_ends *ret,
 		   struct init_text *why) __attribute__((nonnull));
 
 #endif

@@ -11,27 +11,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The mount namespace of a process, as /proc names it. False when it has ended. */
-static bool read_ns(int proc, const char *pid, char *ret, size_t size)
+/* "PID/ns/mnt", relative to /proc. */
+static const char *ns_path(struct init_text *path, pid_t pid)
 {
-	char path[32];
-	size_t len = strlen(pid);
-	ssize_t n;
-
-	if (len > 10)
-		return false;
-	memcpy(path, pid, len);
-	memcpy(path + len, "/ns/mnt", sizeof("/ns/mnt"));
-	n = readlinkat(proc, path, ret, size - 1);
-	if (n <= 0)
-		return false;
-	ret[n] = '\0';
-	return true;
+	path->len = 0;
+	init_text_add_num(path, (uint64_t)pid);
+	init_text_add(path, "/ns/mnt");
+	return init_text_str(path);
 }
 
 static int open_proc(void)
@@ -39,15 +30,12 @@ static int open_proc(void)
 	return open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-void init_left_note(struct init_app *app)
+void init_left_hold(struct init_app *app)
 {
-	struct init_text pid = {.len = 0};
+	struct init_text path;
 	int proc = open_proc();
 
-	init_text_add_num(&pid, (uint64_t)app->pid);
-	pid.s[pid.len] = '\0';
-	if (proc < 0 || !read_ns(proc, pid.s, app->ns, sizeof(app->ns)))
-		app->ns[0] = '\0';
+	app->ns = proc < 0 ? -1 : openat(proc, ns_path(&path, app->pid), O_RDONLY | O_CLOEXEC);
 	if (proc >= 0)
 		close(proc);
 }
@@ -62,7 +50,7 @@ static pid_t parse_pid(const char *name)
 }
 
 /* Kill every process in the namespace. Returns how many there were. */
-static unsigned kill_ns(int proc, const char *ns)
+static unsigned kill_ns(int proc, const struct stat *ns)
 {
 	static _Alignas(8) char buf[4096];
 	unsigned killed = 0;
@@ -72,11 +60,13 @@ static unsigned kill_ns(int proc, const char *ns)
 		for (long at = 0; at < n;) {
 			const struct dirent *entry = (const struct dirent *)(buf + at);
 			pid_t pid = parse_pid(entry->d_name);
-			char its[32];
+			struct init_text path;
+			struct stat its;
 
 			at += entry->d_reclen;
-			if (pid > 1 && read_ns(proc, entry->d_name, its, sizeof(its)) &&
-			    !strcmp(its, ns) && kill(pid, SIGKILL) == 0)
+			if (pid > 1 && fstatat(proc, ns_path(&path, pid), &its, 0) == 0 &&
+			    its.st_ino == ns->st_ino && its.st_dev == ns->st_dev &&
+			    kill(pid, SIGKILL) == 0)
 				killed++;
 		}
 	}
@@ -87,6 +77,7 @@ bool init_left_kill(const struct init_app *app, bool alone)
 {
 	unsigned killed;
 	siginfo_t info;
+	struct stat ns;
 	int proc;
 
 	if (alone) {
@@ -95,12 +86,10 @@ bool init_left_kill(const struct init_app *app, bool alone)
 		kill(-1, SIGKILL);
 		return false;
 	}
-	if (app->ns[0] == '\0')
-		return true;
-	proc = open_proc();
+	proc = app->ns >= 0 && fstat(app->ns, &ns) == 0 ? open_proc() : -1;
 	if (proc < 0)
 		return true;
-	killed = kill_ns(proc, app->ns);
+	killed = kill_ns(proc, &ns);
 	close(proc);
 	return killed == 0;
 }

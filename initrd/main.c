@@ -167,18 +167,20 @@ static void wait_for_memory(void)
 
 	for (;;) {
 		struct sysinfo info;
+		struct init_text why;
 		uint64_t now;
 
 		if (sysinfo(&info) < 0)
 			fatal_errno("sysinfo", errno);
 		now = (uint64_t)info.totalram * info.mem_unit;
-		if (now + MEMORY_SLACK >= init.plan.memory)
+		if (now + MEMORY_SLACK >= init.plan.memory) {
+			if (init_mount_resize(now, &why) < 0)
+				fatal(&why);
 			return;
+		}
 		waited = now > seen ? 0 : waited + MEMORY_POLL_MS;
 		seen = now;
 		if (waited > MEMORY_TIMEOUT_MS) {
-			struct init_text why;
-
 			init_text_set(&why, 0, "memory: only ");
 			init_text_add_num(&why, now >> 20);
 			init_text_add(&why, " of ");
@@ -188,16 +190,6 @@ static void wait_for_memory(void)
 		}
 		nanosleep(&pause, NULL);
 	}
-}
-
-static void set_up_hostname(void)
-{
-	struct init_text why;
-
-	if (sethostname(init.plan.hostname, strlen(init.plan.hostname)) < 0)
-		fatal_errno("hostname", errno);
-	if (init_mount_hostname(init.plan.hostname, &why) < 0)
-		fatal(&why);
 }
 
 /* Hand our ends of an app's streams to the relay. */
@@ -244,7 +236,8 @@ static void start_apps(void)
 
 		app->plan = &init.plan.app[i];
 		app->index = i;
-		code = init_app_start(app, init.plan.hostname != NULL, &ends, &why);
+		app->ns = -1;
+		code = init_app_start(app, init.plan.hostname, &ends, &why);
 		if (code != 0) {
 			report_failure(app, code, &why);
 			continue;
@@ -253,11 +246,7 @@ static void start_apps(void)
 		init.running++;
 		open_streams(app, &ends);
 		control_send(AGENT_STARTED, i, NULL, 0);
-		if (init.plan.napps > 1) {
-			if (i == 0 && init_mount_proc(&why) < 0)
-				fatal(&why);
-			init_left_note(app);
-		}
+		init_left_hold(app);
 	}
 }
 
@@ -421,8 +410,8 @@ int main(void)
 	get_plan();
 	if (init.plan.memory > 0)
 		wait_for_memory();
-	if (init.plan.hostname)
-		set_up_hostname();
+	if (init.plan.hostname && sethostname(init.plan.hostname, strlen(init.plan.hostname)) < 0)
+		fatal_errno("hostname", errno);
 	start_apps();
 	watch(init.sigfd, KEY_SIGNAL);
 	watch(init.control.fd, KEY_CONTROL);

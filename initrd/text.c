@@ -5,8 +5,8 @@
 
 void init_text_addn(struct init_text *text, const char *s, size_t len)
 {
-	if (len > sizeof(text->s) - text->len)
-		len = sizeof(text->s) - text->len;
+	if (len > INIT_TEXT_MAX - text->len)
+		len = INIT_TEXT_MAX - text->len;
 	memcpy(text->s + text->len, s, len);
 	text->len += len;
 }
@@ -48,4 +48,10 @@ int init_text_fail(struct init_text *text, int code, const char *what, const cha
 	init_text_add(text, "\"");
 	init_text_add_errno(text, code);
 	return code;
+}
+
+const char *init_text_str(struct init_text *text)
+{
+	text->s[text->len] = '\0';
+	return text->s;
 }

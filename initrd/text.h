@@ -15,7 +15,7 @@
 
 struct init_text {
 	size_t len;
-	char s[INIT_TEXT_MAX];
+	char s[INIT_TEXT_MAX + 1];
 };
 
 void init_text_add(struct init_text *text, const char *s) __attribute__((nonnull));
@@ -23,6 +23,9 @@ void init_text_addn(struct init_text *text, const char *s, size_t len) __attribu
 void init_text_add_num(struct init_text *text, uint64_t n) __attribute__((nonnull));
 /* ": " and the name of an errno, given as is or negated. */
 void init_text_add_errno(struct init_text *text, int code) __attribute__((nonnull));
+
+/* The text, terminated. */
+const char *init_text_str(struct init_text *text) __attribute__((nonnull));
 
 /* Replace the text by what, or by what "object": errno's text. Returns code, a negative errno. */
 int init_text_set(struct init_text *text, int code, const char *what) __attribute__((nonnull));
