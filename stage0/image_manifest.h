@@ -20,9 +20,9 @@
 int image_manifest_parse(const char *text, size_t len, struct json_object **ret,
 			 struct strv *warnings, struct error *err) __attribute__((nonnull));
 
-/* Check and normalise a parsed document in place. */
+/* Check and normalise a parsed document in place. NULL is what JSON's null is parsed to. */
 int image_manifest_check(struct json_object *doc, struct strv *warnings, struct error *err)
-	__attribute__((nonnull));
+	__attribute__((nonnull(2, 3)));
 
 /* Check and normalise an app section, of an image or of a pod manifest. */
 int app_check(struct json_object *app, struct strv *warnings, struct error *err)

@@ -40,6 +40,8 @@ static const struct {
 	{"{" B ",\"whatever\":{\"x\":1}}", ACCEPT},
 	{"{" B ",\"name\":\"b\"}", REJECT},
 	{"[]", REJECT},
+	{"null", REJECT},
+	{"7", REJECT},
 	{"", REJECT},
 	{"{" B ",\"app\":[]}", REJECT},
 	/* labels, annotations */
