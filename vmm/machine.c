@@ -11,6 +11,7 @@
 #include "common/str.h"
 #include "common/util.h"
 #include "firmware/cmdline.h"
+#include "vmm/jail.h"
 #include "vmm/probe.h"
 
 _Static_assert(FIRMWARE_MAX_VIRTIO + 1 <= IOAPIC_MAX_PINS,
@@ -130,6 +131,7 @@ static int start_set_up(struct machine *machine, const struct machine_config *co
 	machine->vcpus.pio = &machine->pio;
 	machine->vcpus.ioapic = &machine->ioapic;
 	machine->vcpus.end_fd = machine->end_fd;
+	machine->vcpus.jailed = config->jail;
 	r = vcpus_prepare(&machine->vcpus, config->ncpus, err);
 	if (r == 0)
 		r = memory_new(config->memory, config->hotplug, &machine->memory, err);
@@ -269,7 +271,13 @@ int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const ch
 
 int machine_start(struct machine *machine, struct error *err)
 {
-	return vcpus_run(&machine->vcpus, &machine->entry, err);
+	int r = vcpus_arm(&machine->vcpus, &machine->entry, err);
+
+	if (r == 0 && machine->vcpus.jailed)
+		r = jail_process(err);
+	if (r == 0)
+		vcpus_go(&machine->vcpus);
+	return r;
 }
 
 void machine_notified(struct machine *machine, uint32_t index)

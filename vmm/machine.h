@@ -36,6 +36,7 @@ struct machine_config {
 	uint64_t hotplug; /* bytes of virtio-mem's region, a multiple of MEMORY_SLOT, or 0 */
 	unsigned ncpus;	  /* 1..FIRMWARE_MAX_CPUS */
 	int serial_fd;	  /* the guest's console goes there (--debug); -1: no serial port */
+	bool jail;	  /* machine_start() confines the process for good: see vmm/jail.h */
 };
 
 struct machine {

@@ -71,6 +71,7 @@ int run_machine(const struct run_options *options, struct error *err)
 		.memory = options->memory,
 		.ncpus = options->ncpus,
 		.serial_fd = options->debug ? STDERR_FILENO : -1,
+		.jail = true,
 	};
 	cleanup_fd int kernel = open(options->kernel, O_RDONLY | O_CLOEXEC);
 	struct machine *machine;

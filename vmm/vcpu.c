@@ -20,6 +20,7 @@
 
 #include "common/file.h"
 #include "common/util.h"
+#include "vmm/jail.h"
 
 #define KICK_SIGNAL (SIGRTMIN + 1)
 
@@ -229,27 +230,44 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+static void run_when_let(struct vcpu *vcpu)
+{
+	struct vcpu_end end = {.kind = VCPU_END_CRASH};
+	struct vcpus *vcpus = vcpu->all;
+	struct error err = ERROR_INIT;
+
+	if (wait_phase(vcpus, VCPUS_PREPARED) != VCPUS_RUNNING)
+		return;
+	if (vcpus->jailed && jail_vcpu(&err) < 0) {
+		snprintf(end.text, sizeof(end.text), "vCPU %u: %.200s", vcpu->id, err.msg);
+		record_end(vcpu, &end);
+		return;
+	}
+	if (vcpu->id == 0)
+		vcpus->first_run_ns = now_ns();
+	run_guest(vcpu);
+}
+
 static void *boot_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
-	struct vcpus *vcpus = vcpu->all;
 
-	set_up_all(vcpus, &vcpus->setup_error);
-	set_phase(vcpus, VCPUS_PREPARED);
-	if (wait_phase(vcpus, VCPUS_PREPARED) == VCPUS_RUNNING) {
-		vcpus->first_run_ns = now_ns();
-		run_guest(vcpu);
-	}
+	set_up_all(vcpu->all, &vcpu->all->setup_error);
+	set_phase(vcpu->all, VCPUS_PREPARED);
+	run_when_let(vcpu);
 	return NULL;
 }
 
 static void *other_thread(void *arg)
 {
-	run_guest(arg);
+	run_when_let(arg);
 	return NULL;
 }
 
-/* Only KICK_SIGNAL reaches the thread: everything else is the main thread's signalfd's. */
+/*
+ * Only KICK_SIGNAL reaches the thread, and SIGSYS for the jail: everything else is the main thread's
+ * signalfd's.
+ */
 static int start_thread(struct vcpu *vcpu, void *(*body)(void *arg), struct error *err)
 {
 	sigset_t blocked, old;
@@ -258,6 +276,7 @@ static int start_thread(struct vcpu *vcpu, void *(*body)(void *arg), struct erro
 
 	sigfillset(&blocked);
 	sigdelset(&blocked, KICK_SIGNAL);
+	sigdelset(&blocked, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &blocked, &old);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, THREAD_STACK);
@@ -299,7 +318,7 @@ static int set_boot_state(const struct vcpu *vcpu, const struct firmware_entry *
 	return 0;
 }
 
-int vcpus_run(struct vcpus *vcpus, const struct firmware_entry *entry, struct error *err)
+int vcpus_arm(struct vcpus *vcpus, const struct firmware_entry *entry, struct error *err)
 {
 	int r;
 
@@ -311,9 +330,12 @@ int vcpus_run(struct vcpus *vcpus, const struct firmware_entry *entry, struct er
 	r = set_boot_state(&vcpus->vcpu[0], entry, err);
 	for (unsigned i = 1; r == 0 && i < vcpus->n; i++)
 		r = start_thread(&vcpus->vcpu[i], other_thread, err);
-	if (r == 0)
-		set_phase(vcpus, VCPUS_RUNNING);
 	return r;
+}
+
+void vcpus_go(struct vcpus *vcpus)
+{
+	set_phase(vcpus, VCPUS_RUNNING);
 }
 
 void vcpus_stop(struct vcpus *vcpus)

@@ -17,8 +17,8 @@
  * The virtual CPUs: one thread each, which only runs KVM_RUN and dispatches its exits.
  *
  * The first thread is started early and sets all of them up while the caller loads the kernel: most
- * of it is waiting for KVM_GET_SUPPORTED_CPUID. The others start with vcpus_run(), and wait in KVM
- * for the guest's INIT and SIPI.
+ * of it is waiting for KVM_GET_SUPPORTED_CPUID. The others start with vcpus_arm(); all wait for
+ * vcpus_go(), and all but the boot CPU then in KVM, for the guest's INIT and SIPI.
  *
  * The first thread that can not go on (reset, triple fault, anything KVM can not handle) records
  * why, writes end_fd and ends; nothing of that is an error of ours, and none is a hang.
@@ -57,6 +57,7 @@ struct vcpus {
 	const struct bus *mmio, *pio;
 	struct ioapic *ioapic;
 	int end_fd;
+	bool jailed;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -76,9 +77,11 @@ struct vcpus {
 
 /* Start setting up n vCPUs, in a thread. */
 int vcpus_prepare(struct vcpus *vcpus, unsigned n, struct error *err) __attribute__((nonnull));
-/* Wait for that, give the boot CPU its start, and let all of them run. */
-int vcpus_run(struct vcpus *vcpus, const struct firmware_entry *entry, struct error *err)
+/* Wait for that, give the boot CPU its start, and start every thread; they wait. */
+int vcpus_arm(struct vcpus *vcpus, const struct firmware_entry *entry, struct error *err)
 	__attribute__((nonnull));
+/* Let them run. With jailed set each thread confines itself first. */
+void vcpus_go(struct vcpus *vcpus) __attribute__((nonnull));
 /* Get every thread out of the guest and end it. Fine in every phase. */
 void vcpus_stop(struct vcpus *vcpus) __attribute__((nonnull));
 void vcpus_free(struct vcpus *vcpus) __attribute__((nonnull)); /* stopped ones */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_JAIL_H
+#define VMM_JAIL_H
+
+#include "common/error.h"
+
+/*
+ * What the VMM gives up before the guest runs, in two parts: the process (its main thread, the
+ * device loop), and each vCPU thread, which needs nearly nothing. Works for root and for others
+ * alike. Afterwards the process
+ *
+ *	has no capabilities and can not get any (no_new_privs), nor can it be traced or dumped;
+ *	opens, creates and removes files only below its working directory, the pod's (Landlock,
+ *	where the kernel has it);
+ *	starts no program, makes no thread and maps nothing executable;
+ *	makes only the system calls listed in jail.c, of ioctl() only the named ones.
+ *
+ * A call that is not allowed ends the pod with one line. Everything the pod needs is open before.
+ * Under AddressSanitizer the filters are left out: its runtime makes system calls of its own.
+ */
+
+/* For the main thread, after every other thread was started and before the vCPUs run. */
+int jail_process(struct error *err) __attribute__((nonnull));
+/* For a vCPU thread, before it runs the guest. */
+int jail_vcpu(struct error *err) __attribute__((nonnull));
+
+#endif
