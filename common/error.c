@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef error_set
+#undef error_errno
+#undef error_wrap
+
 int error_set(struct error *err, int code, const char *fmt, ...)
 {
 	va_list ap;

@@ -26,7 +26,7 @@ lint-clang:
 lint-tidy: $(LINT_C:%.c=$(LINT)/%.tidy)
 
 # The object stands for the headers: when one of them changes, so does the object.
-$(LINT)/%.tidy: %.c $(O)/%.o .clang-tidy
+$(LINT)/%.tidy: %.c $(O)/%.o .clang-tidy tests/.clang-tidy
 	@mkdir -p $(@D)
 	@echo "  TIDY    $<"
 	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) $(CFLAGS) 2>$@.err >$@.out || \
