@@ -54,6 +54,13 @@ int store_manifest(struct store *store, const char *key, struct json_object **re
 int store_place_disk(struct store *store, const char *key, int dirfd, const char *path,
 		     char **ret_tree_id, struct error *err) __attribute__((nonnull(1, 2, 4, 6)));
 
+/*
+ * Write the image's archive to fd, as it was before compression; its digest is checked to be the
+ * image's ID while it goes by. -EBADMSG: what was written is worth nothing.
+ */
+int store_export_aci(struct store *store, const char *key, int fd, struct error *err)
+	__attribute__((nonnull));
+
 /* How store_place_tree() makes the files. */
 enum store_place {
 	STORE_LINK, /* hard links to the cache: for stage1, which never changes its own files */
