@@ -3,6 +3,7 @@
 
 #include <asm/bootparam.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -135,8 +136,8 @@ int bootparams_write(const struct gmem *mem, const struct boot_info *info,
 		return error_set(err, -E2BIG, "the kernel command line has %zu bytes, at most %d",
 				 len, FIRMWARE_CMDLINE_MAX);
 	if (setup_size > BOOT_SETUP_DATA_MAX)
-		return error_set(err, -E2BIG, "boot data has %llu bytes, at most %d",
-				 (unsigned long long)setup_size, BOOT_SETUP_DATA_MAX);
+		return error_set(err, -E2BIG, "boot data has %" PRIu64 " bytes, at most %" PRIu64,
+				 setup_size, BOOT_SETUP_DATA_MAX);
 
 	write_header(&bp, info);
 	write_e820(&bp, mem);

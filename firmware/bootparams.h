@@ -24,7 +24,7 @@
 #define BOOT_HIGH_START	  UINT64_C(0x100000)   /* kernel and initrd go here and above */
 #define BOOT_IDENTITY_END UINT64_C(0x40000000) /* and the kernel below this */
 
-#define BOOT_SETUP_DATA_MAX (512 * 1024) /* all nodes; fits above the command line */
+#define BOOT_SETUP_DATA_MAX UINT64_C(0x80000) /* all nodes; fits above the command line */
 
 /* One node of the setup_data chain. */
 struct boot_setup_data {

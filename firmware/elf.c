@@ -127,10 +127,13 @@ static int load_segment(int fd, const struct elf_segment *segment, uint8_t *dst,
 			struct error *err)
 {
 	uint64_t mapped = map ? mappable(segment, dst) : 0;
+	void *at = dst;
 	int r;
 
-	if (mapped > 0 && mmap(dst, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
-			       (off_t)segment->offset) == MAP_FAILED)
+	if (mapped > 0)
+		at = mmap(dst, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+			  (off_t)segment->offset);
+	if (at == MAP_FAILED)
 		return error_errno(err, "mapping a segment");
 	r = pread_all(fd, dst + mapped, segment->file_size - mapped,
 		      (off_t)(segment->offset + mapped));
@@ -141,7 +144,7 @@ int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, bool ma
 	     struct elf_plan *ret, struct error *err)
 {
 	uint8_t head[ELF_HEAD_SIZE];
-	struct elf_plan plan;
+	struct elf_plan plan = {.nsegments = 0};
 	struct stat st;
 	size_t len;
 	int r;

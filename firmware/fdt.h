@@ -10,7 +10,7 @@
 
 /* The device tree: CPUs, IOAPIC and devices, as Linux on x86 reads them (spec section 5). */
 
-#define FDT_SIZE_MAX (24 * 1024) /* 64 CPUs and 72 devices take 17 KiB */
+#define FDT_SIZE_MAX ((size_t)24 * 1024) /* 64 CPUs and 72 devices take 17 KiB */
 
 /* Build the tree of params at dst, FDT_SIZE_MAX bytes. *ret_size: what it takes. */
 int fdt_build(const struct firmware_params *params, void *dst, size_t *ret_size, struct error *err)

@@ -212,7 +212,7 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 		return error_set(err, -E2BIG, "more than %d devices", FIRMWARE_MAX_VIRTIO);
 	machine->virtio[n] = dev;
 	machine->params.virtio[n] = (struct firmware_virtio){
-		.gpa = LAYOUT_VIRTIO_BASE + n * VIRTIO_MMIO_SIZE,
+		.gpa = LAYOUT_VIRTIO_BASE + (uint64_t)n * VIRTIO_MMIO_SIZE,
 		.irq = n,
 	};
 	machine->nvirtio = machine->params.nvirtio = n + 1;
@@ -258,8 +258,8 @@ int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const ch
 		return r;
 
 	ioapic_init(&machine->ioapic, MAX(npins, 1U), &ioapic_ops, machine);
-	bus_add(&machine->mmio, LAYOUT_VIRTIO_BASE, FIRMWARE_MAX_VIRTIO * VIRTIO_MMIO_SIZE,
-		&virtio_window_ops, machine);
+	bus_add(&machine->mmio, LAYOUT_VIRTIO_BASE,
+		(uint64_t)FIRMWARE_MAX_VIRTIO * VIRTIO_MMIO_SIZE, &virtio_window_ops, machine);
 	bus_add(&machine->mmio, LAYOUT_IOAPIC_BASE, IOAPIC_SIZE, &ioapic_bus_ops, &machine->ioapic);
 	if (machine->has_serial)
 		bus_add(&machine->mmio, LAYOUT_SERIAL_BASE, SERIAL_SIZE, &serial_bus_ops,

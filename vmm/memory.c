@@ -53,7 +53,7 @@ int memory_new(uint64_t boot, uint64_t hotplug, struct memory **ret, struct erro
 {
 	uint64_t slots = hotplug / MEMORY_SLOT, size;
 	struct memory *memory;
-	uint8_t *base;
+	void *base, *map;
 
 	if (boot < MEMORY_BOOT_MIN || boot % MEMORY_ALIGN || hotplug % MEMORY_SLOT ||
 	    __builtin_add_overflow(boot, hotplug, &size) || size > SIZE_MAX / 2)
@@ -73,14 +73,15 @@ int memory_new(uint64_t boot, uint64_t hotplug, struct memory **ret, struct erro
 		error_errno(err, "address space for guest memory");
 		goto fail;
 	}
-	base = (uint8_t *)ALIGN_UP((uintptr_t)memory->reserved + 1, MEMORY_ALIGN);
-	if (mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
-		 memory->fd, 0) == MAP_FAILED) {
+	base = (void *)ALIGN_UP((uintptr_t)memory->reserved + 1, MEMORY_ALIGN);
+	map = mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+		   memory->fd, 0);
+	if (map == MAP_FAILED) {
 		error_errno(err, "mapping guest memory");
 		goto fail;
 	}
-	(void)madvise(base, size, MADV_DONTDUMP); /* a core dump is about us, not about the guest */
-	lay_out(memory, base, boot, hotplug);
+	(void)madvise(map, size, MADV_DONTDUMP); /* a core dump is about us, not about the guest */
+	lay_out(memory, map, boot, hotplug);
 	*ret = memory;
 	return 0;
 

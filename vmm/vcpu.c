@@ -24,7 +24,8 @@
 
 #define KICK_SIGNAL (SIGRTMIN + 1)
 
-#define THREAD_STACK (256 * 1024) /* of address space; device code called from exits is shallow */
+#define THREAD_STACK                                                                               \
+	((size_t)256 * 1024) /* of address space; device code called from exits is shallow */
 
 #define CR0_PE	 (1U << 0)
 #define CR0_ET	 (1U << 4)

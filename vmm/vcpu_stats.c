@@ -51,7 +51,7 @@ int vcpus_instructions(struct vcpus *vcpus, uint64_t *ret)
 
 	for (unsigned i = 0; i < vcpus->n; i++) {
 		cleanup_fd int fd = ioctl(vcpus->vcpu[i].fd, KVM_GET_STATS_FD, NULL);
-		uint64_t count;
+		uint64_t count = 0;
 		off_t at;
 		int r;
 

@@ -113,6 +113,7 @@ static void the_largest_machine_fits(void **state)
 			(struct firmware_virtio){LAYOUT_VIRTIO_BASE + i * UINT64_C(0x1000), i};
 	fdt = build(&params, &size);
 	assert_true(size <= FDT_SIZE_MAX);
+	assert_true(fdt_path_offset(fdt, "/soc/virtio_mmio@d0047000") > 0);
 }
 
 int main(void)
