@@ -8,7 +8,7 @@
 
 /*
  * The device loop: one epoll, run by the main thread; vCPU threads only write eventfds. An event
- * carries what it is for, {kind, index}, and one switch (in machine.c) acts on it: no callbacks, so
+ * carries what it is for, {kind, index}, and one switch (in podrun.c) acts on it: no callbacks, so
  * the whole behaviour of the process is readable in one place.
  */
 
@@ -18,8 +18,8 @@ enum loop_kind {
 	LOOP_VCPU,	 /* a vCPU thread ended; index = vCPU */
 	LOOP_STREAM_OUT, /* a host descriptor can be written again; index = stream */
 	LOOP_STREAM_IN,	 /* a host descriptor can be read; index = stream */
+	LOOP_VSOCK,	 /* the guest's driver reset the vsock device */
 	LOOP_CONTROL,	 /* control socket: index 0 listens, others are clients */
-	LOOP_TIMER,	 /* the deadline timerfd */
 };
 
 #define LOOP_QUEUE(device, queue) ((uint32_t)(device) << 8 | (queue))

@@ -3,20 +3,25 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/str.h"
 #include "common/util.h"
 #include "firmware/firmware.h"
 #include "vmm/probe.h"
+#include "vmm/podrun.h"
 #include "vmm/run.h"
+#include "vmm/stage1.h"
 
 #define EXIT_USAGE 254
 
 static const char usage[] =
 	"usage: tripod-vmm --kernel=FILE [--initrd=FILE] [--append=WORDS] [--memory=MIB]\n"
 	"                  [--cpus=N] [--debug]\n"
-	"       tripod-vmm --probe\n";
+	"       tripod-vmm --probe\n"
+	"       tripod-vmm [OPTION...] UUID, in a pod directory\n";
 
 static int parse(int argc, char **argv, struct run_options *options)
 {
@@ -78,14 +83,30 @@ static int print_probe(void)
 	return fputs(str_get(&text), stdout) < 0 || fflush(stdout) != 0 ? EXIT_USAGE : 0;
 }
 
-int main(int argc, char **argv)
+/* rkt's stage1 run entry point. The process ends here: nothing waits for the VM to be torn down. */
+static int run_pod(int argc, char **argv, uint64_t start_ns)
+{
+	struct error err = ERROR_INIT;
+	struct stage1_args args;
+	int status;
+
+	log_init("stage1", LOG_INFO);
+	if (stage1_parse(argc, argv, &args, &err) == 0) {
+		if (args.debug)
+			log_init("stage1", LOG_DEBUG);
+		if (pod_run(&args, start_ns, &status, &err) == 0)
+			_exit(status);
+	}
+	log_error("%s", err.msg);
+	_exit(STAGE1_EXIT_FAILURE);
+}
+
+/* A machine without a pod: for tests, measurements and the curious. */
+static int run_bare(int argc, char **argv)
 {
 	struct run_options options = {.words = "", .memory = 128 * MIB, .ncpus = 1};
 	struct error err = ERROR_INIT;
 
-	log_init("tripod-vmm", LOG_INFO);
-	if (argc == 2 && strcmp(argv[1], "--probe") == 0)
-		return print_probe();
 	if (parse(argc, argv, &options) < 0) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
@@ -96,4 +117,18 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct timespec start;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	log_init("tripod-vmm", LOG_INFO);
+	if (argc == 2 && strcmp(argv[1], "--probe") == 0)
+		return print_probe();
+	for (int i = 1; i < argc; i++)
+		if (str_starts_with(argv[i], "--kernel"))
+			return run_bare(argc, argv);
+	return run_pod(argc, argv, (uint64_t)start.tv_sec * 1000000000 + (uint64_t)start.tv_nsec);
 }

@@ -33,16 +33,15 @@ static void wait_for_end(struct machine *machine, struct vcpu_end *ret)
 	}
 }
 
-/* Why the guest ended, with its last words unless the serial port has shown them. */
-static int explain(struct machine *machine, int kernel, const struct run_options *options,
-		   const struct vcpu_end *end, struct error *err)
+int run_explain(struct machine *machine, int kernel, bool shown, const struct vcpu_end *end,
+		struct error *err)
 {
 	struct klog klog = {.n = 0};
 
 	(void)klog_read(machine_memory(machine), kernel, &klog);
 	if (end->kind == VCPU_END_RESET && klog.end != KLOG_END_PANIC)
 		return 0;
-	for (unsigned i = 0; !options->debug && i < klog.n; i++)
+	for (unsigned i = 0; !shown && i < klog.n; i++)
 		log_error("guest: %s", klog.line[i]);
 	if (klog.end == KLOG_END_PANIC)
 		return error_set(err, -EIO, "the guest kernel died: %s", klog.panic);
@@ -99,7 +98,7 @@ int run_machine(const struct run_options *options, struct error *err)
 			  (unsigned long long)((now_ns() - start) / 1000000));
 		if (machine_instructions(machine, &count) == 0)
 			log_debug("%llu guest kernel instructions", (unsigned long long)count);
-		r = explain(machine, kernel, options, &end, err);
+		r = run_explain(machine, kernel, options->debug, &end, err);
 	}
 	machine_free(machine);
 	loop_free(&loop);

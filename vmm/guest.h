@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_GUEST_H
+#define VMM_GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "vmm/agent_proto.h"
+#include "vmm/balloon.h"
+#include "vmm/blk.h"
+#include "vmm/machine.h"
+#include "vmm/mem.h"
+#include "vmm/pod.h"
+#include "vmm/vsock.h"
+
+/*
+ * A pod's machine with its devices: a disk an app, vsock, and for a pod with more than
+ * GUEST_BOOT_MEMORY virtio-mem for the rest and a balloon that reports free pages. Each device costs
+ * the guest 300 000 instructions before the first app runs, so there are no others.
+ */
+
+#define GUEST_BOOT_MEMORY (UINT64_C(128) << 20) /* a kernel section: less boots no faster */
+
+struct guest {
+	struct machine *machine;
+	struct blk *disk[PLAN_APPS_MAX];
+	unsigned ndisks;
+	struct vsock *vsock;
+	struct mem *mem;	 /* NULL: the guest boots with all it gets */
+	struct balloon *balloon; /* likewise */
+	int kernel;		 /* owned, for the guest's last words */
+	uint64_t memory;	 /* bytes in all */
+	unsigned ncpus;
+};
+
+struct guest_params {
+	const struct pod_spec *pod;
+	int pod_dir;
+	int boot_dir;	   /* directory with "vmlinux" and "initrd" */
+	const char *words; /* for the kernel's command line */
+	uint64_t memory;   /* bytes; rounded up to what virtio-mem deals in */
+	unsigned ncpus;
+	bool debug; /* a serial console on stderr */
+	const struct vsock_ops *vsock_ops;
+	void *vsock_ctx;
+};
+
+/* Make it, up to but not including machine_start(). */
+int guest_new(const struct guest_params *params, struct loop *loop, struct guest **ret,
+	      struct error *err) __attribute__((nonnull));
+/* Stop the vCPUs and free everything. */
+void guest_free(struct guest *guest);
+
+/* Bytes of memory a pod really gets for those it asks for. */
+uint64_t guest_memory(uint64_t asked);
+
+#endif

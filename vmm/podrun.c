@@ -1,0 +1,676 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pod's loop. One thread, one switch (on_event()); after each batch of events progress() looks
+ * at what init has said about the apps and draws the conclusions: status files, readiness, the end.
+ *
+ * The end comes in two steps. The first app that fails, a signal to us or a request over the control
+ * socket sends SIGTERM (or the signal) to the apps and sets a deadline; a second signal, a kill
+ * request or the deadline end the VM. What the apps have written is delivered first: the pod is over
+ * when all apps have ended and all their streams are with whoever reads them. A reader that takes
+ * its time is waited for without limit.
+ *
+ * Nothing is freed on the way out of a pod that ran: the process ends, and with it the VM, its
+ * memory and the threads.
+ */
+#include "vmm/podrun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "common/util.h"
+#include "vmm/agent.h"
+#include "vmm/control.h"
+#include "vmm/guest.h"
+#include "vmm/loop.h"
+#include "vmm/plan.h"
+#include "vmm/probe.h"
+#include "vmm/run.h"
+#include "vmm/stream.h"
+#include "vmm/tty.h"
+
+#define EVENTS_MAX 32
+
+/*
+ * Memory of a pod nobody set a limit for. Where guest kernel mode is emulated each MiB costs
+ * milliseconds before the first app runs, so there it is what the guest boots with.
+ */
+#define MEMORY_DEFAULT		(UINT64_C(512) << 20)
+#define MEMORY_DEFAULT_EMULATED GUEST_BOOT_MEMORY
+
+enum phase {
+	PHASE_BOOT,    /* until HELLO */
+	PHASE_START,   /* until every app was started */
+	PHASE_RUN,     /* until the last has ended */
+	PHASE_STREAMS, /* until their output is delivered */
+	PHASE_DONE,
+};
+
+struct podrun {
+	const struct stage1_args *args;
+	struct pod_spec pod;
+	struct plan_args plan_args;
+	uint8_t *plan;
+	size_t plan_len;
+	struct loop loop;
+	struct guest *guest;
+	struct agent agent;
+	struct streams *streams;
+	struct control control;
+	struct tty tty;
+	int sigfd;
+
+	enum phase phase;
+	bool reported[PLAN_APPS_MAX];
+	bool stopping; /* the apps were asked to end */
+	bool killed;   /* the VM is to end now */
+	int status;
+	uint64_t deadline_ns; /* of the phase, 0: none */
+	uint64_t stop_deadline_ns;
+	uint64_t start_ns, mark_ns;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t deadline(uint64_t ms)
+{
+	return now_ns() + ms * 1000000;
+}
+
+/* With --debug: how long a phase took, and what it cost the guest kernel where that is counted. */
+static void show_phase(struct podrun *run, const char *what, uint64_t from_ns)
+{
+	uint64_t now = now_ns(), count;
+
+	run->mark_ns = now;
+	if (!run->args->debug)
+		return;
+	if (run->guest && machine_instructions(run->guest->machine, &count) == 0)
+		log_debug("phase: %s %.1f ms, %llu guest kernel instructions so far", what,
+			  (double)(now - from_ns) / 1e6, (unsigned long long)count);
+	else
+		log_debug("phase: %s %.1f ms", what, (double)(now - from_ns) / 1e6);
+}
+
+/* The guest's connections (struct vsock_ops): init's own, or a stream. */
+
+static bool on_accept(void *ctx, unsigned conn, uint32_t port)
+{
+	struct podrun *run = ctx;
+
+	if (port == AGENT_PORT_CONTROL)
+		return agent_accept(&run->agent, conn);
+	if (port == AGENT_PORT_STREAM && run->agent.state == AGENT_TALKING)
+		return streams_accept(run->streams, conn);
+	return false;
+}
+
+static size_t on_data(void *ctx, unsigned conn, const struct iovec *iov, unsigned n, size_t len)
+{
+	struct podrun *run = ctx;
+
+	if (agent_owns(&run->agent, conn))
+		return agent_data(&run->agent, iov, n, len);
+	return streams_data(run->streams, conn, iov, n, len);
+}
+
+static void on_eof(void *ctx, unsigned conn)
+{
+	struct podrun *run = ctx;
+
+	if (agent_owns(&run->agent, conn))
+		agent_gone(&run->agent);
+	else
+		streams_eof(run->streams, conn);
+}
+
+static void on_writable(void *ctx, unsigned conn)
+{
+	struct podrun *run = ctx;
+
+	if (agent_owns(&run->agent, conn))
+		agent_writable(&run->agent);
+	else
+		streams_writable(run->streams, conn);
+}
+
+static void on_closed(void *ctx, unsigned conn)
+{
+	struct podrun *run = ctx;
+
+	if (!agent_owns(&run->agent, conn))
+		streams_closed(run->streams, conn);
+}
+
+static const struct vsock_ops guest_ops = {
+	.accept = on_accept,
+	.data = on_data,
+	.eof = on_eof,
+	.writable = on_writable,
+	.closed = on_closed,
+};
+
+/* Ending */
+
+static void kill_vm(struct podrun *run, int status)
+{
+	run->killed = true;
+	if (!run->status)
+		run->status = status;
+}
+
+/* Ask every app that runs to end. Before init can be asked there is nothing to lose. */
+static void stop_apps(struct podrun *run, int sig)
+{
+	if (run->stopping)
+		return;
+	run->stopping = true;
+	run->stop_deadline_ns = deadline(POD_STOP_DEADLINE_MS);
+	if (!agent_signal(&run->agent, AGENT_ALL_APPS, (uint32_t)sig))
+		kill_vm(run, 128 + sig);
+}
+
+static void write_status(struct podrun *run, unsigned app, int code)
+{
+	struct error err;
+
+	if (stage1_write_status(AT_FDCWD, run->pod.apps[app].name, code, &err) < 0)
+		log_warn("%s", err.msg);
+}
+
+/* An app that could not be started: init's diagnosis, line by line as an app's own would look. */
+static void print_failure(struct podrun *run, unsigned app)
+{
+	cleanup_str struct str out = STR_INIT;
+	const char *p = run->agent.apps[app].text;
+
+	while (*p) {
+		size_t len = strcspn(p, "\n");
+
+		if (run->pod.napps > 1)
+			str_addf(&out, "%s: ", run->pod.apps[app].name);
+		str_add_escaped(&out, p, len);
+		str_add(&out, "\n");
+		p += len + (p[len] == '\n');
+	}
+	if (out.len)
+		(void)!write(STDERR_FILENO, out.s, out.len);
+}
+
+/* What init has said about an app since the last look. The first failure ends the pod. */
+static void report_app(struct podrun *run, unsigned i)
+{
+	const struct agent_app *app = &run->agent.apps[i];
+	int code;
+
+	if (run->reported[i] || app->state < AGENT_APP_FAILED)
+		return;
+	run->reported[i] = true;
+	if (app->state == AGENT_APP_FAILED) {
+		print_failure(run, i);
+		code = (int)app->code;
+	} else {
+		code = stage1_exit_code(app->wait_status);
+	}
+	write_status(run, i, code);
+	if (code && !run->status)
+		run->status = code;
+	if (code && !agent_all_ended(&run->agent))
+		stop_apps(run, SIGTERM);
+}
+
+static int progress(struct podrun *run, struct error *err)
+{
+	for (unsigned i = 0; i < run->pod.napps; i++)
+		report_app(run, i);
+	if (run->agent.state == AGENT_DEAD && run->phase < PHASE_STREAMS)
+		return error_set(err, -EPROTO, "%s", run->agent.failure);
+	if (run->phase == PHASE_BOOT && run->agent.state == AGENT_TALKING) {
+		show_phase(run, "boot", run->guest->machine->vcpus.first_run_ns);
+		run->phase = PHASE_START;
+		run->deadline_ns = deadline(POD_START_DEADLINE_MS);
+	}
+	if (run->phase == PHASE_START && agent_all_started(&run->agent)) {
+		show_phase(run, "start", run->mark_ns);
+		run->phase = PHASE_RUN;
+		run->deadline_ns = 0;
+		if (stage1_write_ready(AT_FDCWD, err) < 0)
+			return err->code;
+	}
+	if (run->phase == PHASE_RUN && agent_all_ended(&run->agent)) {
+		show_phase(run, "run", run->mark_ns);
+		run->phase = PHASE_STREAMS;
+		run->deadline_ns = deadline(POD_STREAMS_DEADLINE_MS);
+	}
+	if (run->phase == PHASE_STREAMS) {
+		if (streams_ended(run->streams))
+			run->deadline_ns = 0; /* what is left waits for its reader */
+		if (streams_idle(run->streams))
+			run->phase = PHASE_DONE;
+	}
+	return 0;
+}
+
+/* The nearest deadline has passed. */
+static int on_deadline(struct podrun *run, struct error *err)
+{
+	uint64_t now = now_ns();
+
+	if (run->stop_deadline_ns && now >= run->stop_deadline_ns && run->phase < PHASE_STREAMS) {
+		log_warn("the apps did not end within %d s; killing them",
+			 POD_STOP_DEADLINE_MS / 1000);
+		run->stop_deadline_ns = 0;
+		kill_vm(run, 128 + SIGKILL);
+	}
+	if (!run->deadline_ns || now < run->deadline_ns)
+		return 0;
+	run->deadline_ns = 0;
+	switch (run->phase) {
+	case PHASE_BOOT:
+		return error_set(err, -ETIMEDOUT, "the guest did not boot within %d s",
+				 POD_BOOT_DEADLINE_MS / 1000);
+	case PHASE_START:
+		return error_set(err, -ETIMEDOUT, "the guest did not start the apps within %d s",
+				 POD_START_DEADLINE_MS / 1000);
+	case PHASE_STREAMS:
+		log_warn("the guest did not close its apps' output; what is missing is lost");
+		run->phase = PHASE_DONE;
+		break;
+	case PHASE_RUN:
+	case PHASE_DONE:
+		break;
+	}
+	return 0;
+}
+
+static int timeout_ms(const struct podrun *run)
+{
+	uint64_t at = UINT64_MAX, now;
+
+	if (run->deadline_ns)
+		at = run->deadline_ns;
+	if (run->stop_deadline_ns && run->phase < PHASE_STREAMS)
+		at = MIN(at, run->stop_deadline_ns);
+	if (at == UINT64_MAX)
+		return -1;
+	now = now_ns();
+	return at > now ? (int)MIN((at - now) / 1000000 + 1, (uint64_t)INT_MAX) : 0;
+}
+
+/* Events */
+
+static void on_signal(struct podrun *run)
+{
+	struct signalfd_siginfo info;
+	uint16_t rows, columns;
+
+	while (read(run->sigfd, &info, sizeof(info)) == sizeof(info)) {
+		int sig = (int)info.ssi_signo;
+
+		if (sig == SIGWINCH) {
+			if (!run->plan_args.tty)
+				continue;
+			tty_size(STDIN_FILENO, &rows, &columns);
+			agent_winsize(&run->agent, 0, rows, columns);
+		} else if (run->stopping || run->phase >= PHASE_STREAMS) {
+			kill_vm(run, 128 + sig);
+		} else {
+			stop_apps(run, sig);
+		}
+	}
+}
+
+static const char *app_state(const struct podrun *run, unsigned i)
+{
+	switch (run->agent.apps[i].state) {
+	case AGENT_APP_PENDING:
+		return "starting";
+	case AGENT_APP_RUNNING:
+		return "running";
+	case AGENT_APP_FAILED:
+	case AGENT_APP_EXITED:
+		break;
+	}
+	return "exited";
+}
+
+static void reply_status(struct podrun *run, uint32_t client)
+{
+	static const char *const states[] = {"booting", "starting", "running", "exited", "exited"};
+	cleanup_json struct json_object *root = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+
+	json_add_string(root, "state", run->stopping ? "stopping" : states[run->phase]);
+	json_add(root, "apps", list);
+	for (unsigned i = 0; i < run->pod.napps; i++) {
+		const struct agent_app *app = &run->agent.apps[i];
+		struct json_object *entry = json_object_new_object();
+
+		json_add_string(entry, "name", run->pod.apps[i].name);
+		json_add_string(entry, "state", app_state(run, i));
+		if (app->state == AGENT_APP_FAILED)
+			json_add_int(entry, "exit", app->code);
+		if (app->state == AGENT_APP_EXITED)
+			json_add_int(entry, "exit", stage1_exit_code(app->wait_status));
+		json_object_array_add(list, entry);
+	}
+	control_reply(&run->control, client, json_text(root));
+}
+
+static void reply_stats(struct podrun *run, uint32_t client)
+{
+	cleanup_json struct json_object *root = json_object_new_object();
+	const struct guest *guest = run->guest;
+	uint64_t count;
+
+	if (machine_instructions(guest->machine, &count) == 0)
+		json_add_int(root, "instructions", (int64_t)count);
+	json_add_int(root, "memory", (int64_t)guest->memory);
+	if (guest->mem)
+		json_add_int(root, "memory-plugged",
+			     (int64_t)(GUEST_BOOT_MEMORY + guest->mem->plugged_size));
+	json_add_int(root, "vcpus", guest->ncpus);
+	control_reply(&run->control, client, json_text(root));
+}
+
+static void on_control(struct podrun *run, uint32_t client)
+{
+	enum control_verb verb;
+
+	while ((verb = control_event(&run->control, client)) != CONTROL_NONE) {
+		switch (verb) {
+		case CONTROL_STATUS:
+			reply_status(run, client);
+			break;
+		case CONTROL_STATS:
+			reply_stats(run, client);
+			break;
+		case CONTROL_STOP:
+			stop_apps(run, SIGTERM);
+			control_reply(&run->control, client, "{\"ok\":true}");
+			break;
+		case CONTROL_KILL:
+			kill_vm(run, 128 + SIGKILL);
+			control_reply(&run->control, client, "{\"ok\":true}");
+			break;
+		case CONTROL_NONE:
+			break;
+		}
+	}
+}
+
+static int on_vcpu(struct podrun *run, struct error *err)
+{
+	struct vcpu_end end;
+
+	if (!machine_ended(run->guest->machine, &end))
+		return 0;
+	machine_stop(run->guest->machine);
+	if (run_explain(run->guest->machine, run->guest->kernel, run->args->debug, &end, err) < 0)
+		return err->code;
+	return error_set(err, -EIO, "the guest ended before its apps did");
+}
+
+static int on_event(struct podrun *run, const struct loop_event *event, struct error *err)
+{
+	struct vsock *vs = run->guest->vsock;
+	int r = 0;
+
+	switch (event->kind) {
+	case LOOP_NOTIFY:
+		machine_notified(run->guest->machine, event->index);
+		return 0;
+	case LOOP_VSOCK:
+		vsock_wake(vs);
+		return 0;
+	case LOOP_SIGNAL:
+	case LOOP_VCPU:
+	case LOOP_STREAM_OUT:
+	case LOOP_STREAM_IN:
+	case LOOP_CONTROL:
+		break;
+	}
+	vsock_lock(vs);
+	if (event->kind == LOOP_SIGNAL)
+		on_signal(run);
+	else if (event->kind == LOOP_STREAM_OUT)
+		streams_out_ready(run->streams, event->index, event->events);
+	else if (event->kind == LOOP_STREAM_IN)
+		streams_in_ready(run->streams);
+	else if (event->kind == LOOP_CONTROL)
+		on_control(run, event->index);
+	vsock_unlock(vs);
+	if (event->kind == LOOP_VCPU)
+		r = on_vcpu(run, err);
+	return r;
+}
+
+static int loop_until_done(struct podrun *run, struct error *err)
+{
+	struct loop_event events[EVENTS_MAX];
+	int r = 0;
+
+	while (r == 0 && run->phase != PHASE_DONE && !run->killed) {
+		int n = loop_wait(&run->loop, events, EVENTS_MAX, timeout_ms(run));
+
+		for (int i = 0; r == 0 && i < n; i++)
+			r = on_event(run, &events[i], err);
+		vsock_lock(run->guest->vsock);
+		if (r == 0)
+			r = progress(run, err);
+		vsock_unlock(run->guest->vsock);
+		if (r == 0)
+			r = on_deadline(run, err);
+	}
+	return r;
+}
+
+/* Set-up */
+
+static int open_boot_dir(struct error *err)
+{
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	int fd;
+
+	if (len < 0)
+		return error_errno(err, "/proc/self/exe");
+	exe[len] = '\0';
+	*strrchr(exe, '/') = '\0';
+	fd = open(*exe ? exe : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, "%s", exe) : fd;
+}
+
+static int catch_signals(struct podrun *run, struct error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGWINCH);
+	signal(SIGPIPE, SIG_IGN);
+	/* whoever started us may have blocked or ignored some; they are ours now */
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	run->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->sigfd < 0)
+		return error_errno(err, "signalfd");
+	return loop_add(&run->loop, run->sigfd, EPOLLIN, LOOP_SIGNAL, 0, err);
+}
+
+static unsigned host_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return MIN((unsigned)CPU_COUNT(&set), (unsigned)FIRMWARE_MAX_CPUS);
+}
+
+static int make_plan(struct podrun *run, uint64_t memory, struct error *err)
+{
+	struct plan_args *args = &run->plan_args;
+
+	*args = (struct plan_args){
+		.hostname = run->args->hostname,
+		.memory = memory > GUEST_BOOT_MEMORY ? memory : 0,
+		.interactive = run->args->interactive,
+		.tty = run->args->interactive && isatty(STDIN_FILENO),
+	};
+	if (args->interactive && run->pod.napps > 1)
+		return error_set(err, -EINVAL, "--interactive is for pods with a single app");
+	if (args->tty)
+		tty_size(STDIN_FILENO, &args->rows, &args->columns);
+	return plan_build(&run->pod, args, &run->plan, &run->plan_len, err);
+}
+
+static void make_streams(struct podrun *run)
+{
+	struct stream_app apps[PLAN_APPS_MAX];
+	bool input = false;
+
+	for (unsigned i = 0; i < run->pod.napps; i++) {
+		const struct pod_app *app = &run->pod.apps[i];
+
+		apps[i] = (struct stream_app){
+			.name = app->name,
+			.flags = plan_flags(app, &run->plan_args),
+			.discard_out = app->out == POD_STDIO_NULL,
+			.discard_err = app->errout == POD_STDIO_NULL,
+		};
+		input |= (apps[i].flags & (PLAN_STDIN | PLAN_TTY)) != 0;
+	}
+	streams_new(run->guest->vsock, &run->loop, apps, run->pod.napps, input ? STDIN_FILENO : -1,
+		    STDOUT_FILENO, STDERR_FILENO, &run->streams);
+}
+
+static int make_guest(struct podrun *run, struct error *err)
+{
+	cleanup_fd int boot_dir = open_boot_dir(err);
+	const char *words = getenv("RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS");
+	struct guest_params params = {
+		.pod = &run->pod,
+		.pod_dir = AT_FDCWD,
+		.boot_dir = boot_dir,
+		.words = words ? words : "",
+		.memory = pod_memory(&run->pod, probe_kernel_is_emulated() ? MEMORY_DEFAULT_EMULATED
+									   : MEMORY_DEFAULT),
+		.ncpus = pod_cpus(&run->pod, host_cpus()),
+		.debug = run->args->debug,
+		.vsock_ops = &guest_ops,
+		.vsock_ctx = run,
+	};
+
+	if (boot_dir < 0)
+		return boot_dir;
+	if (make_plan(run, guest_memory(params.memory), err) < 0)
+		return err->code;
+	if (run->plan_args.tty && tty_raw(&run->tty, STDIN_FILENO, err) < 0)
+		return err->code;
+	if (guest_new(&params, &run->loop, &run->guest, err) < 0)
+		return err->code;
+	agent_init(&run->agent, run->guest->vsock, run->plan, run->plan_len, run->pod.napps);
+	make_streams(run);
+	return 0;
+}
+
+static int set_up(struct podrun *run, struct error *err)
+{
+	int r = stage1_keep_lock(err);
+
+	if (r == 0)
+		r = stage1_check(run->args, err);
+	if (r == 0)
+		r = pod_load(AT_FDCWD, &run->pod, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < run->pod.notes.n; i++)
+		log_warn("%s", run->pod.notes.v[i]);
+	for (unsigned i = 0; i < run->pod.napps && run->args->no_caps_restriction; i++)
+		run->pod.apps[i].caps = UINT64_MAX;
+	r = loop_init(&run->loop, err);
+	if (r == 0)
+		r = catch_signals(run, err);
+	if (r == 0)
+		r = make_guest(run, err);
+	return r;
+}
+
+/* The files that say that the pod runs; the guest boots meanwhile. */
+static int announce(struct podrun *run, struct error *err)
+{
+	int r = stage1_write_pid(AT_FDCWD, err);
+
+	if (r == 0)
+		r = stage1_write_net_info(AT_FDCWD, err);
+	if (r == 0)
+		r = control_open(&run->control, &run->loop, err);
+	return r;
+}
+
+/* Deliver what there is, and leave every app with a status. */
+static void finish(struct podrun *run)
+{
+	machine_stop(run->guest->machine);
+	vsock_lock(run->guest->vsock);
+	streams_finish(run->streams);
+	vsock_unlock(run->guest->vsock);
+	for (unsigned i = 0; i < run->pod.napps; i++)
+		if (!run->reported[i] && run->agent.apps[i].state == AGENT_APP_RUNNING)
+			write_status(run, i, 128 + SIGKILL);
+}
+
+int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, struct error *err)
+{
+	struct podrun *run = xcalloc(1, sizeof(*run));
+	int r, error;
+
+	run->args = args;
+	run->start_ns = run->mark_ns = start_ns;
+	run->loop.epfd = run->sigfd = run->control.fd = -1;
+	run->tty = (struct tty)TTY_INIT;
+	r = set_up(run, err);
+	if (r == 0)
+		r = machine_start(run->guest->machine, err);
+	if (r < 0) {
+		tty_restore(&run->tty);
+		return r;
+	}
+	run->deadline_ns = deadline(POD_BOOT_DEADLINE_MS);
+	r = announce(run, err);
+	if (r == 0)
+		r = loop_until_done(run, err);
+	if (args->debug)
+		log_debug("phase: set-up %.1f ms (to the first guest instruction)",
+			  (double)(run->guest->machine->vcpus.first_run_ns - start_ns) / 1e6);
+	if (r < 0 || run->phase != PHASE_DONE)
+		finish(run);
+	control_close(&run->control);
+	tty_restore(&run->tty);
+	error = streams_error(run->streams);
+	if (error)
+		log_warn("the apps' output could not be written: %s", strerror(-error));
+	show_phase(run, "end", run->mark_ns);
+	if (r == 0)
+		*ret_status = run->status;
+	return r;
+}
