@@ -93,6 +93,7 @@ static const int process_calls[] = {
 	SYS_rt_sigprocmask,
 	SYS_rt_sigaction,
 	SYS_restart_syscall,
+	SYS_wait4, /* the terminal's guard */
 	SYS_getpid,
 	SYS_gettid,
 	SYS_exit,
@@ -103,7 +104,6 @@ static const unsigned process_ioctls[] = {
 	KVM_SET_USER_MEMORY_REGION, /* virtio-mem */
 	KVM_SIGNAL_MSI,		    /* the serial port */
 	KVM_SET_GSI_ROUTING,
-	KVM_GET_STATS_FD,
 	TIOCGWINSZ,
 	TCGETS,
 	TCSETS,

@@ -145,6 +145,8 @@ static int set_up_vcpu(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid, bool tsc_dea
 	if (run == MAP_FAILED)
 		return error_errno(err, "mapping vCPU %u", vcpu->id);
 	vcpu->run = run;
+	/* now: later calls on a vCPU wait until it leaves the guest */
+	vcpu->stats_fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
 	vcpu_edit_cpuid(cpuid, vcpu->id, tsc_deadline);
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
 		return error_errno(err, "KVM_SET_CPUID2");
@@ -298,7 +300,7 @@ int vcpus_prepare(struct vcpus *vcpus, unsigned n, struct error *err)
 	pthread_cond_init(&vcpus->changed, NULL);
 	vcpus->n = n;
 	for (unsigned i = 0; i < n; i++)
-		vcpus->vcpu[i] = (struct vcpu){.all = vcpus, .id = i, .fd = -1};
+		vcpus->vcpu[i] = (struct vcpu){.all = vcpus, .id = i, .fd = -1, .stats_fd = -1};
 	sigaction(KICK_SIGNAL, &action, NULL);
 	return start_thread(&vcpus->vcpu[0], boot_thread, err);
 }
@@ -363,6 +365,7 @@ void vcpus_free(struct vcpus *vcpus)
 
 		if (vcpu->run)
 			munmap(vcpu->run, vcpus->kvm->run_size);
+		close_fd(&vcpu->stats_fd);
 		close_fd(&vcpu->fd);
 	}
 	if (vcpus->n > 0) {

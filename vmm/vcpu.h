@@ -46,6 +46,7 @@ struct vcpu {
 	struct vcpus *all;
 	unsigned id;
 	int fd;		     /* owned */
+	int stats_fd;	     /* owned; -1: KVM keeps no statistics */
 	struct kvm_run *run; /* owned mapping */
 	pthread_t thread;
 	bool started;

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "common/file.h"
 #include "common/util.h"
@@ -50,7 +49,7 @@ int vcpus_instructions(struct vcpus *vcpus, uint64_t *ret)
 	uint64_t total = 0;
 
 	for (unsigned i = 0; i < vcpus->n; i++) {
-		cleanup_fd int fd = ioctl(vcpus->vcpu[i].fd, KVM_GET_STATS_FD, NULL);
+		int fd = vcpus->vcpu[i].stats_fd;
 		uint64_t count = 0;
 		off_t at;
 		int r;
