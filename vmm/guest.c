@@ -125,6 +125,7 @@ int guest_new(const struct guest_params *params, struct loop *loop, struct guest
 		.hotplug = guest_memory(params->memory) - GUEST_BOOT_MEMORY,
 		.ncpus = params->ncpus,
 		.serial_fd = params->debug ? STDERR_FILENO : -1,
+		.jail = true,
 	};
 	int r;
 
