@@ -12,8 +12,9 @@
  * directory, which is the pod's.
  */
 
-/* A guest that has not said hello by then never will: emulating hosts boot in some seconds. */
-#define POD_BOOT_DEADLINE_MS 120000
+/* A guest that has not said hello by then never will: seconds are usual where kernel mode is emulated, and
+ * such a host may be loaded. */
+#define POD_BOOT_DEADLINE_MS 300000
 /* From hello until every app was started: plugging many GiB of memory takes its time. */
 #define POD_START_DEADLINE_MS 120000
 /* From SIGTERM to the apps until the VM is killed; systemd's default, as rkt users know it. */
