@@ -7,14 +7,6 @@
  */
 #define RKT_VERSION "1.30.0"
 
-#if defined(__x86_64__)
-#define ARCH "amd64"
-#elif defined(__aarch64__)
-#define ARCH "arm64"
-#else
-#error "this machine has no name in appc"
-#endif
-
 static int run(struct globals *globals, void *opts, const struct strv *args)
 {
 	(void)opts;
@@ -25,10 +17,10 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 		printf("tripod Version: " TRIPOD_VERSION "\n");
 	printf("appc Version: " APPC_VERSION "\n");
 	if (globals->as_rkt)
-		printf("Go Version: none (tripod " TRIPOD_VERSION ")\nGo OS/Arch: linux/" ARCH
+		printf("Go Version: none (tripod " TRIPOD_VERSION ")\nGo OS/Arch: linux/" APPC_ARCH
 		       "\n");
 	else
-		printf("OS/Arch: linux/" ARCH "\n");
+		printf("OS/Arch: linux/" APPC_ARCH "\n");
 	printf("Features: -TPM -SDJOURNAL\n");
 	return 0;
 }

@@ -17,6 +17,13 @@
 
 #define APPC_VERSION "0.8.11" /* of the manifests we write, and the newest major we read */
 
+/* This machine's kind in appc's words: pods run what the host runs. */
+#if defined(__x86_64__)
+#define APPC_ARCH "amd64"
+#elif defined(__aarch64__)
+#define APPC_ARCH "aarch64"
+#endif
+
 /* What --insecure-options switches off (rkt-behaviour 3.1). */
 enum insecure {
 	INSECURE_IMAGE = 1 << 0,

@@ -11,7 +11,6 @@
 #include <grp.h>
 #include <linux/kvm.h>
 #include <linux/magic.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -30,6 +29,7 @@
 #define CHECK_DATA	 "data directory"
 #define PROBE_TIMEOUT_MS 30000	     /* takes milliseconds; a host that is slower runs no pod */
 #define PROBE_TEXT_MAX	 (16 * KIB)  /* within what a pipe holds without a reader */
+#define GROUP_MAX	 (16 * KIB)  /* a line of /etc/group; a longer one is not shown */
 #define FREE_MIN	 (512 * MIB) /* on the data directory's file system */
 #define NOFILE_MIN	 256	     /* descriptors: a pod of many apps and connections */
 
@@ -73,16 +73,16 @@ bool diagnosis_is_good(const struct diagnosis *diagnosis)
 /* The command that gives this user access to the device. */
 static char *kvm_access_advice(const struct stat *st)
 {
-	const struct passwd *user = getpwuid(geteuid());
-	const struct group *group = getgrgid(st->st_gid);
-	const char *name = user ? user->pw_name : "$USER";
+	struct group group, *found = NULL;
+	char buf[GROUP_MAX];
 
-	if (group && st->st_gid != 0 && (st->st_mode & 060) == 060)
-		return xasprintf("join its group: sudo usermod -aG %s %s, then log in again",
-				 group->gr_name, name);
-	return xasprintf("the device has no group that may use it: sudo chgrp kvm /dev/kvm && "
-			 "sudo chmod 660 /dev/kvm, then sudo usermod -aG kvm %s and log in again",
-			 name);
+	if (st->st_gid != 0 && (st->st_mode & 060) == 060 &&
+	    getgrgid_r(st->st_gid, &group, buf, sizeof(buf), &found) == 0 && found)
+		return xasprintf("join its group: sudo usermod -aG %s $USER, then log in again",
+				 group.gr_name);
+	return xstrdup(
+		"the device has no group that may use it: sudo chgrp kvm /dev/kvm && "
+		"sudo chmod 660 /dev/kvm, then sudo usermod -aG kvm $USER, and log in again");
 }
 
 /* Whether /dev/kvm can be used. */

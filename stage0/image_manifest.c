@@ -52,12 +52,6 @@ static const struct {
 	{"freebsd", "arm"},   {"darwin", "x86_64"}, {"darwin", "i386"},
 };
 
-#if defined(__x86_64__)
-#define OUR_ARCH "amd64"
-#elif defined(__aarch64__)
-#define OUR_ARCH "aarch64"
-#endif
-
 /* Rename keys that differ from a known one only in case. Returns an error for two such keys. */
 static int normalise(struct json_object *obj, const char *const *keys, struct error *err)
 {
@@ -509,7 +503,8 @@ int image_manifest_runnable(struct json_object *doc, struct error *err)
 		return error_set(err, -EINVAL, "missing arch label in the image manifest");
 	if (strcmp(os, "linux") != 0)
 		return error_set(err, -EINVAL, "bad os \"%s\": pods run linux", os);
-	if (strcmp(arch, OUR_ARCH) != 0)
-		return error_set(err, -EINVAL, "bad arch \"%s\": pods run " OUR_ARCH " here", arch);
+	if (strcmp(arch, APPC_ARCH) != 0)
+		return error_set(err, -EINVAL, "bad arch \"%s\": pods run " APPC_ARCH " here",
+				 arch);
 	return 0;
 }

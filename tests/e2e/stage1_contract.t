@@ -4,7 +4,7 @@
 . tests/e2e/tap.sh
 . tests/e2e/stub.sh
 
-export DATA GC_LOG=$WORK/gc.log LOG=$WORK/log
+export DATA GC_LOG="$WORK/gc.log" LOG="$WORK/log"
 app=$WORK/app.aci
 stage1=$WORK/stage1.aci
 make_app "$app" web
