@@ -74,4 +74,6 @@ endif
 	$(Q)$(RUN_E2E)
 	$(Q)tests/sum $(RESULTS)/*
 
+include tests/hostile/rules.mk
+
 .PHONY: tests fuzzers check-unit check-e2e check-fuzz check-built
