@@ -24,7 +24,8 @@
 #define IMAGE_RATIO_MAX	   200		/* decompressed bytes a compressed byte ... */
 #define IMAGE_RATIO_FREE   (64 * MIB)	/* ... beyond this many free ones */
 #define IMAGE_MANIFEST_MAX (4 * MIB)
-#define IMAGE_LAYERS_MAX   512 /* layers of an image */
+#define IMAGE_LAYERS_MAX   512 /* layers of an image, and images one is rendered from */
+#define IMAGE_DEPTH_MAX	   64  /* dependencies of dependencies */
 
 #define DECOMP_XZ_MEMORY       (128 * MIB) /* the largest xz preset needs 65 MiB */
 #define DECOMP_ZSTD_WINDOW_LOG 27 /* 128 MiB: the largest window of --ultra without --long=31 */

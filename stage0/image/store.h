@@ -48,7 +48,15 @@ int store_manifest(struct store *store, const char *key, struct json_object **re
 		   struct error *err) __attribute__((nonnull));
 
 /*
- * Render the image (once; cached) and link its disk files 0, 1, ... into the new directory
+ * The image of that name whose manifest has all these labels (an array of {name, value}, or NULL);
+ * of several the one imported last. -ENOENT: there is none.
+ */
+int store_find(struct store *store, const char *name, struct json_object *labels,
+	       char ret_key[IMAGE_KEY_LEN + 1], struct error *err)
+	__attribute__((nonnull(1, 2, 4, 5)));
+
+/*
+ * Render the image with its dependencies (once; cached) and link its disk files 0, 1, ... into the new directory
  * dirfd/path. *ret_tree_id (malloc()ed, may be NULL) is what to record as the pod's reference.
  */
 int store_place_disk(struct store *store, const char *key, int dirfd, const char *path,

@@ -2,8 +2,8 @@
 /*
  * From images to what pods use: disks and trees.
  *
- * Theory of operation: an image resolves to the list of its layers, and the list to a tree ID. What
- * is rendered for an ID is kept in cas/tree/ID and only ever linked to. Rendering happens under the
+ * Theory of operation: an image resolves to the list of its parts (store_rootfs.c), and the list to a
+ * tree ID. What is rendered for an ID is kept in cas/tree/ID and only ever linked to. Rendering happens under the
  * ID's exclusive lock, in cas/tmp, and ends with a rename; placing holds the lock shared, so that
  * nobody sweeps a tree away between the look and the links.
  */
@@ -24,114 +24,6 @@
 #include "stage0/image/limits.h"
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
-
-/* Part of every tree ID: another writer makes another tree. */
-#define RENDER_VERSION "tripod-erofs-1"
-
-void store_rootfs_free(struct store_rootfs *rootfs)
-{
-	for (size_t i = 0; rootfs->data && i < rootfs->nlayers; i++)
-		close_fd(&rootfs->data[i]);
-	tree_free(rootfs->tree);
-	free(rootfs->data);
-	free(rootfs->blocks);
-	free(rootfs->key);
-	free(rootfs->tree_id);
-	*rootfs = (struct store_rootfs)STORE_ROOTFS_INIT;
-}
-
-static char *tree_id(const struct store_rootfs *rootfs)
-{
-	cleanup_hash struct hash *hash = hash_new(HASH_SHA512);
-	uint8_t digest[HASH_MAX_SIZE];
-	char key[IMAGE_KEY_LEN + 1];
-
-	hash_update(hash, RENDER_VERSION, strlen(RENDER_VERSION));
-	for (size_t i = 0; i < rootfs->nlayers; i++) {
-		hash_update(hash, ",", 1);
-		hash_update(hash, rootfs->key[i], strlen(rootfs->key[i]));
-	}
-	hash_final(hash, digest);
-	store_key(HASH_SHA512, digest, key);
-	return xasprintf("deps-%s", key);
-}
-
-int store_rootfs_resolve(struct store *store, const char *key, struct store_rootfs *ret,
-			 struct error *err)
-{
-	cleanup_json struct json_object *manifest = NULL;
-	struct json_object *dependencies = NULL;
-	int r = store_manifest(store, key, &manifest, err);
-
-	if (r == 0)
-		r = json_get_array(manifest, "dependencies", &dependencies, err);
-	if (r < 0)
-		return r;
-	if (dependencies && json_object_array_length(dependencies) > 0)
-		return error_set(err, -EOPNOTSUPP, "images with dependencies can not be run");
-	ret->nlayers = 1;
-	ret->key = xcalloc(1, sizeof(*ret->key));
-	memcpy(ret->key[0], key, sizeof(*ret->key));
-	ret->tree_id = tree_id(ret);
-	return 0;
-}
-
-static int load_index(int dir, struct tree *tree, uint64_t data_size, struct error *err)
-{
-	cleanup_fd int fd = openat(dir, LAYER_INDEX, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	cleanup_index_reader struct index_reader *reader = NULL;
-	int r;
-
-	if (fd < 0)
-		return error_errno(err, "opening the image's index");
-	r = index_reader_new(fd, &reader, err);
-	if (r < 0)
-		return r;
-	if (index_reader_data_size(reader) != data_size)
-		return error_set(err, -EBADMSG, "the store's data of an image is damaged");
-	for (;;) {
-		struct entry entry;
-
-		r = index_reader_next(reader, &entry, err);
-		if (r <= 0)
-			return r;
-		r = tree_add(tree, &entry, err);
-		if (r < 0)
-			return r;
-	}
-}
-
-static int load_layer(struct store *store, struct store_rootfs *rootfs, size_t i, struct error *err)
-{
-	char path[STORE_PATH_MAX];
-	cleanup_fd int dir = -1;
-	struct stat st;
-
-	snprintf(path, sizeof(path), "layer/%s", rootfs->key[i]);
-	dir = openat(store->cas, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return error_errno(err, "opening the layer %s", rootfs->key[i]);
-	rootfs->data[i] = openat(dir, LAYER_DATA, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (rootfs->data[i] < 0 || fstat(rootfs->data[i], &st) < 0)
-		return error_errno(err, "opening the layer's data");
-	rootfs->blocks[i] = (uint64_t)st.st_size / IMAGE_BLOCK;
-	tree_set_layer(rootfs->tree, (uint16_t)i);
-	return load_index(dir, rootfs->tree, (uint64_t)st.st_size, err);
-}
-
-int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct error *err)
-{
-	int r = 0;
-
-	rootfs->tree = tree_new(TREE_APPC);
-	rootfs->data = xcalloc(rootfs->nlayers, sizeof(*rootfs->data));
-	rootfs->blocks = xcalloc(rootfs->nlayers, sizeof(*rootfs->blocks));
-	for (size_t i = 0; i < rootfs->nlayers; i++)
-		rootfs->data[i] = -1;
-	for (size_t i = 0; r == 0 && i < rootfs->nlayers; i++)
-		r = load_layer(store, rootfs, i, err);
-	return r < 0 ? r : tree_finish(rootfs->tree, err);
-}
 
 /* File 0 of a disk: the metadata. */
 static int write_metadata(int dir, struct store_rootfs *rootfs, struct error *err)

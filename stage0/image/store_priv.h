@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/hash.h"
+#include "common/str.h"
 #include "common/util.h"
 #include "stage0/image/store.h"
 #include "stage0/image/tree.h"
@@ -66,20 +67,33 @@ void store_file_learn(struct store *store, int fd, const struct stat *before, co
 /* A name for the file's identity, for a lock. */
 void store_file_name(const struct stat *st, char ret[HASH_HEX_MAX]) __attribute__((nonnull));
 
-/* An image's layers as a finished tree, and their data files. */
+/* One image's part in another: itself, or a dependency at one place of the graph. */
+struct store_part {
+	char key[IMAGE_KEY_LEN + 1];
+	size_t layer;		 /* in the rootfs's list */
+	struct store_part *user; /* the image that depends on it; NULL: the image itself */
+	struct strv whitelist;	 /* of paths, sorted; empty: everything */
+};
+
+/* What an image is made of, in the order it is laid down, and then its tree. */
 struct store_rootfs {
-	struct tree *tree;
+	struct store_part **part;
+	size_t nparts;
+	char (*key)[IMAGE_KEY_LEN + 1]; /* of the layers: the different images among the parts */
 	int *data;			/* descriptors of the layers' data files */
 	uint64_t *blocks;		/* of each */
-	char (*key)[IMAGE_KEY_LEN + 1]; /* of the layers */
 	size_t nlayers;
+	struct tree *tree;
 	char *tree_id;
 };
 #define STORE_ROOTFS_INIT                                                                          \
 	{                                                                                          \
 		.tree = NULL                                                                       \
 	}
-/* Which layers an image consists of; no tree yet. */
+/*
+ * Find an image and everything it depends on. -ENOENT: something is not in the store; -ELOOP: it
+ * depends on itself.
+ */
 int store_rootfs_resolve(struct store *store, const char *key, struct store_rootfs *ret,
 			 struct error *err) __attribute__((nonnull));
 /* Read the layers' indexes into the tree. */
