@@ -78,7 +78,8 @@ int firmware_load(const struct gmem *mem, const struct firmware_params *params,
 
 	setup_data[0] =
 		(struct boot_setup_data){SETUP_RNG_SEED, sizeof(params->seed), params->seed};
-	setup_data[1] = (struct boot_setup_data){SETUP_DTB, (uint32_t)tree_size, tree};
+	/* Whole words, so that no scrap of RAM behind it becomes an entry of the memory map. */
+	setup_data[1] = (struct boot_setup_data){SETUP_DTB, (uint32_t)ALIGN_UP(tree_size, 8), tree};
 	info.setup_data = setup_data;
 	info.nsetup_data = ARRAY_SIZE(setup_data);
 	r = bootparams_write(mem, &info, &entry, err);
