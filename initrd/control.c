@@ -4,12 +4,20 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
 
+/*
+ * The kernel gives up after 2 s, in which a loaded host may not have answered; the VMM has deadlines
+ * of its own for everything, so there is no need for one here.
+ */
+#define DIAL_TIMEOUT_S 3600
+
 int init_dial(unsigned port)
 {
+	const struct timeval timeout = {.tv_sec = DIAL_TIMEOUT_S};
 	const struct sockaddr_vm host = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = VMADDR_CID_HOST,
@@ -19,7 +27,9 @@ int init_dial(unsigned port)
 
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)&host, sizeof(host)) < 0) {
+	if (setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &timeout, sizeof(timeout)) <
+		    0 ||
+	    connect(fd, (const struct sockaddr *)&host, sizeof(host)) < 0) {
 		int r = -errno;
 
 		close(fd);
