@@ -13,3 +13,8 @@ install: all
 	$(Q)$(B)/bin/tripod completion bash >$(DESTDIR)$(datadir)/bash-completion/completions/tripod
 
 .PHONY: install
+
+demo-built: all
+	$(Q)dist/demo.sh
+
+.PHONY: demo-built

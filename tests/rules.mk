@@ -76,4 +76,9 @@ endif
 
 include tests/hostile/rules.mk
 
-.PHONY: tests fuzzers check-unit check-e2e check-fuzz check-built
+# One after the other: a measurement wants the machine for itself.
+bench-built: all
+	$(Q)tests/bench/vmm
+	$(Q)$(if $(KERNEL_BENCH),$(MAKE) bench-kernel)
+
+.PHONY: bench-built tests fuzzers check-unit check-e2e check-fuzz check-built
