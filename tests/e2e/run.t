@@ -73,6 +73,7 @@ sleep 1000 &
 (setsid sleep 1000 &)
 exit 0
 EOM
+# shellcheck disable=SC2016 # for the guest
 run_tripod run "$busybox" --name=first --exec=/bin/sh --user=1000 --group=100 \
 	--supplementary-gids=7,8 -- -c "$(cat "$WORK/first")" --- \
 	"$busybox" --name=second --exec=/bin/sh -- -c \

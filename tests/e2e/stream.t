@@ -50,6 +50,7 @@ is 'stdin of a pipe or file ends in the app' "$? $(tr '\n' ' ' <"$WORK/out")" "0
 
 # A conversation: what is written is answered before more is written.
 mkfifo "$WORK/to" "$WORK/from"
+# shellcheck disable=SC2016 # for the guest
 TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
 	run --interactive "$busybox" --exec=/bin/sh -- -c \
 	'while read -r line; do echo "got $line"; done; echo bye' \

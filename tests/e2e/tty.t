@@ -86,7 +86,7 @@ ok(process.wait(120) != 0, "SIGTERM ends it")
 ok(termios.tcgetattr(slave) == before, "our terminal is as it was after SIGTERM")
 print("1..%d" % count)
 EOM
-TRIPOD_TEST=$WORK exec_status=0
+exec_status=0
 TRIPOD_TEST=$WORK timeout 600 python3 "$WORK/drive.py" "$TRIPOD" --dir="$DATA" \
 	--insecure-options=image run --interactive "$IMAGES/busybox.aci" </dev/null || exec_status=$?
 [ $exec_status -eq 0 ] || bail "the driver ended with $exec_status"
