@@ -21,7 +21,7 @@ echo "cwd=$PWD"
 echo "umask=$(umask)"
 echo "hostname=$(hostname) $(cat /etc/hostname)"
 echo "stdin=$(readlink /proc/self/fd/0)"
-echo "fds=$(ls /proc/$$/fd | tr '\n' ' ')"
+echo fds: && ls /proc/$$/fd && echo end
 echo "caps=$(sed -n 's/^Cap\(Eff\|Bnd\|Inh\|Amb\):.0*//p' /proc/$$/status | tr '\n' ' ')"
 echo "nodes=$(cd /dev && ls -d console full net/tun null ptmx pts random shm tty urandom zero | wc -l)"
 echo "ptmx=$(stat -L -c '%F %a %u:%g' /dev/ptmx)"
@@ -50,8 +50,9 @@ is 'the working directory is the one asked for' "$(field cwd)" /usr/bin
 is 'umask is 0022' "$(field umask)" 0022
 is 'the host name is set, in the kernel and in the file' "$(field hostname)" 'some-pod some-pod'
 is 'stdin is null' "$(field stdin)" /dev/null
-is 'no descriptor leaks into the app' "$(field fds)" '0 1 2 '
-is 'capabilities are the default set, none inheritable' "$(field caps)" 'a80425fb a80425fb '
+is 'no descriptor leaks into the app' "$(sed -n '/^fds:/,/^end/p' "$WORK/out" | tr '\n' ' ')" \
+	'fds: 0 1 2 end '
+is 'capabilities are the default set, none inheritable' "$(field caps)" ' a80425fb a80425fb  '
 is '/dev has what it must' "$(field nodes)" 11
 is '/dev/ptmx is for everybody' "$(field ptmx)" 'character special file 666 0:0'
 is '/dev has no disks' "$(field disks)" 0
@@ -68,7 +69,7 @@ cat >"$WORK/first" <<'EOM'
 echo "id=$(id -u):$(id -g):$(id -G)"
 echo "eff=$(sed -n 's/^CapEff:.0*//p' /proc/self/status)"
 touch /x 2>/dev/null || echo "root=readonly"
-echo "own=$(echo works >/dev/stdout)"
+echo works >/dev/stdout
 sleep 1000 &
 (setsid sleep 1000 &)
 exit 0
@@ -77,7 +78,8 @@ EOM
 run_tripod run "$busybox" --name=first --exec=/bin/sh --user=1000 --group=100 \
 	--supplementary-gids=7,8 -- -c "$(cat "$WORK/first")" --- \
 	"$busybox" --name=second --exec=/bin/sh -- -c \
-	'sleep 1; echo "others=$(ps | grep -c "[s]leep 1000")"; echo err >&2; exit 5'
+	'while ps | grep -q "[t]ouch /x"; do sleep 0.2; done; sleep 0.5
+	 echo "others=$(ps | grep -c "[s]leep 1000$")"; echo err >&2; exit 5'
 is 'a pod exits as its first app that fails' "$status" 5
 is 'user, group and supplementary groups are set' "$(field 'first: id')" '1000:100:100 7 8'
 is 'a user has no capabilities' "$(field 'first: eff')" ''
