@@ -72,7 +72,7 @@ exec 4<&-
 # A reader that goes away: the app gets SIGPIPE, as it would without a VM.
 (
 	TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
-		run "$busybox" --exec=/bin/yes 2>"$WORK/err"
+		run "$busybox" --exec=yes 2>"$WORK/err"
 	echo $? >"$WORK/status"
 ) | head -n 3 >"$WORK/out"
 is 'a reader gets what it wants' "$(tr '\n' ' ' <"$WORK/out")" 'y y y '
