@@ -77,9 +77,10 @@ static bool quantity_suffix(const char *s, uint64_t *milli)
 			return !__builtin_mul_overflow(*milli, factor, milli);
 		if (s[0] == (i ? names[i][0] : 'K') && s[1] == 'i' && !s[2])
 			return !__builtin_mul_overflow(*milli, binary, milli);
-		if (__builtin_mul_overflow(factor, 1000, &factor) ||
-		    __builtin_mul_overflow(binary, 1024, &binary))
-			return false;
+		if (i + 1 < ARRAY_SIZE(names)) { /* the last ones are near 2^60 */
+			factor *= 1000;
+			binary *= 1024;
+		}
 	}
 	if (s[0] == 'e' || s[0] == 'E') {
 		unsigned long long power;

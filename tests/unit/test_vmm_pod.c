@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/util.h"
+#include "tests/unit/scratch.h"
+#include "vmm/agent_proto.h"
+#include "vmm/isolator.h"
+#include "vmm/plan.h"
+#include "vmm/pod.h"
+
+#define POD(apps) "{\"acKind\":\"PodManifest\",\"acVersion\":\"0.8.11\",\"apps\":[" apps "]}"
+#define APP(more)                                                                                  \
+	"{\"name\":\"a\",\"image\":{},\"app\":{\"exec\":[\"/bin/x\",\"y\"],\"user\":\"0\","        \
+	"\"group\":\"0\"" more "}}"
+
+static void parse(const char *text, struct pod_spec *ret)
+{
+	struct error err = ERROR_INIT;
+
+	if (pod_parse(text, strlen(text), ret, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void refused(const char *text, const char *why)
+{
+	struct error err = ERROR_INIT;
+	struct pod_spec pod;
+
+	if (pod_parse(text, strlen(text), &pod, &err) == 0)
+		fail_msg("accepted: %s", text);
+	if (!strstr(err.msg, why))
+		fail_msg("\"%s\" does not say \"%s\"", err.msg, why);
+}
+
+static void a_plain_app_gets_the_defaults(void **state)
+{
+	struct pod_spec pod;
+
+	(void)state;
+	parse(POD(APP("")), &pod);
+	assert_int_equal(pod.napps, 1);
+	assert_string_equal(pod.apps[0].name, "a");
+	assert_string_equal(pod.apps[0].exec.v[1], "y");
+	assert_string_equal(pod.apps[0].workdir, "/");
+	assert_true(strv_contains(&pod.apps[0].env, "AC_APP_NAME=a"));
+	assert_true(strv_contains(&pod.apps[0].env, "HOME=/root"));
+	assert_true(strv_contains(&pod.apps[0].env, "container=tripod"));
+	assert_int_equal(pod.apps[0].caps, 0xa80425fb); /* the well-known default set */
+	assert_false(pod.apps[0].readonly_root);
+	assert_int_equal(pod.notes.n, 0);
+	assert_int_equal(pod_cpus(&pod, 8), 1);
+	assert_int_equal(pod_memory(&pod, 256 * MIB), 256 * MIB);
+	pod_free(&pod);
+}
+
+static void the_apps_own_environment_wins_over_defaults_but_not_its_name(void **state)
+{
+	struct pod_spec pod;
+
+	(void)state;
+	parse(POD(APP(",\"environment\":[{\"name\":\"HOME\",\"value\":\"/h\"},"
+		      "{\"name\":\"AC_APP_NAME\",\"value\":\"z\"},{\"name\":\"E\",\"value\":\"\"}"
+		      "]")),
+	      &pod);
+	assert_true(strv_contains(&pod.apps[0].env, "HOME=/h"));
+	assert_false(strv_contains(&pod.apps[0].env, "HOME=/root"));
+	assert_true(strv_contains(&pod.apps[0].env, "AC_APP_NAME=a"));
+	assert_true(strv_contains(&pod.apps[0].env, "E="));
+	pod_free(&pod);
+}
+
+static void isolators_size_the_machine_and_bound_capabilities(void **state)
+{
+	struct pod_spec pod;
+
+	(void)state;
+	parse(POD(APP(",\"isolators\":["
+		      "{\"name\":\"resource/memory\",\"value\":{\"limit\":\"1Mi\"}},"
+		      "{\"name\":\"resource/"
+		      "memory\",\"value\":{\"request\":\"1\",\"limit\":\"1Gi\"}},"
+		      "{\"name\":\"resource/cpu\",\"value\":{\"limit\":\"1200m\"}},"
+		      "{\"name\":\"os/linux/capabilities-retain-set\",\"value\":"
+		      "{\"set\":[\"CAP_KILL\",\"CAP_CHOWN\"]}},"
+		      "{\"name\":\"os/linux/cpu-shares\",\"value\":100}]")),
+	      &pod);
+	assert_int_equal(pod_memory(&pod, 1), GIB);
+	assert_int_equal(pod_cpus(&pod, 8), 2);
+	assert_int_equal(pod_cpus(&pod, 1), 1);
+	assert_int_equal(pod.apps[0].caps, 1 << 5 | 1);
+	assert_int_equal(pod.notes.n, 1);
+	assert_non_null(strstr(pod.notes.v[0], "os/linux/cpu-shares"));
+	pod_free(&pod);
+	parse(POD(APP(",\"isolators\":[{\"name\":\"os/linux/capabilities-remove-set\",\"value\":"
+		      "{\"set\":[\"CAP_MKNOD\",\"CAP_SYS_ADMIN\"]}}]")),
+	      &pod);
+	assert_int_equal(pod.apps[0].caps, 0xa80425fb & ~(1u << 27));
+	pod_free(&pod);
+}
+
+static void hostile_manifests_are_refused_with_a_reason(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{"", "malformed JSON"},
+		{"[]", "not an object"},
+		{"{\"acKind\":\"PodManifest\"}", "no apps"},
+		{"{\"acKind\":\"ImageManifest\",\"apps\":[]}", "acKind"},
+		{POD("1"), "not an object"},
+		{POD("{}"), "bad app name"},
+		{POD("{\"name\":\"../x\"}"), "bad app name"},
+		{POD("{\"name\":\"-a\"}"), "bad app name"},
+		{POD("{\"name\":\"A\"}"), "bad app name"},
+		{POD("{\"name\":\"a\"}"), "no app section"},
+		{POD("{\"name\":\"a\",\"app\":7}"), "expected object"},
+		{POD(APP("") "," APP("")), "two apps are called a"},
+		{POD("{\"name\":\"a\",\"app\":{\"user\":\"0\",\"group\":\"0\"}}"), "--exec"},
+		{POD("{\"name\":\"a\",\"app\":{\"exec\":[\"\"],\"user\":\"0\",\"group\":\"0\"}}"),
+		 "--exec"},
+		{POD("{\"name\":\"a\",\"app\":{\"exec\":[\"x\"],\"group\":\"0\"}}"), "user"},
+		{POD("{\"name\":\"a\",\"app\":{\"exec\":[7],\"user\":\"0\",\"group\":\"0\"}}"),
+		 "exec[0]"},
+		{POD("{\"name\":\"a\",\"app\":{\"exec\":[\"a\\u0000b\"],\"user\":\"0\","
+		     "\"group\":\"0\"}}"),
+		 "NUL"},
+		{POD(APP(",\"workingDirectory\":\"rel\"")), "not absolute"},
+		{POD(APP(",\"supplementaryGIDs\":[-1]")), "group id"},
+		{POD(APP(",\"supplementaryGIDs\":[4294967296]")), "group id"},
+		{POD(APP(",\"environment\":[{\"name\":\"A=B\"}]")), "bad environment variable"},
+		{POD(APP(",\"environment\":[{\"name\":\"A\"},{\"name\":\"A\"}]")), "twice"},
+		{POD(APP(",\"environment\":[7]")), "not an object"},
+		{POD(APP(",\"isolators\":[{\"name\":\"resource/memory\",\"value\":"
+			 "{\"limit\":\"-1\"}}]")),
+		 "bad limit"},
+		{POD(APP(",\"isolators\":[{\"name\":\"resource/memory\",\"value\":"
+			 "{\"limit\":\"99999E\"}}]")),
+		 "bad limit"},
+		{POD(APP(",\"isolators\":[{\"name\":\"resource/memory\",\"value\":"
+			 "{\"limit\":\"5Ti\"}}]")),
+		 "memory limit"},
+		{POD(APP(",\"isolators\":[{\"name\":\"resource/cpu\",\"value\":[]}]")),
+		 "not an object"},
+		{POD(APP(",\"isolators\":[{\"value\":1}]")), "no name"},
+		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/capabilities-retain-set\","
+			 "\"value\":{\"set\":[\"CAP_NONSENSE\"]}}]")),
+		 "unknown capability"},
+		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/capabilities-retain-set\","
+			 "\"value\":{\"set\":[\"CAP_KILL\"]}},{\"name\":"
+			 "\"os/linux/"
+			 "capabilities-remove-set\",\"value\":{\"set\":[\"CAP_KILL\"]}}]")),
+		 "both"},
+		{POD("{\"name\":\"a\",\"mounts\":[{\"volume\":\"v\",\"path\":\"/v\"}],\"app\":{}}"),
+		 "volumes"},
+		{POD("{\"name\":\"a\",\"annotations\":[{\"name\":\"coreos.com/rkt/stage2/stdin\","
+		     "\"value\":\"what\"}],\"app\":{\"exec\":[\"x\"],\"user\":\"0\","
+		     "\"group\":\"0\"}}"),
+		 "unknown mode"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		refused(bad[i].text, bad[i].why);
+}
+
+static void more_apps_than_a_machine_has_disks_for_are_refused(void **state)
+{
+	cleanup_str struct str text = STR_INIT;
+
+	(void)state;
+	str_add(&text, "{\"acKind\":\"PodManifest\",\"apps\":[");
+	for (unsigned i = 0; i <= PLAN_APPS_MAX; i++)
+		str_addf(&text, "%s{\"name\":\"a%u\"}", i ? "," : "", i);
+	str_add(&text, "]}");
+	refused(str_get(&text), "at most 64");
+}
+
+static void quantities_follow_the_grammar(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t milli;
+	} good[] = {
+		{"1", 1000},
+		{"0", 0},
+		{"1.5", 1500},
+		{".5", 500},
+		{"1.", 1000},
+		{"800m", 800},
+		{"2k", 2000000},
+		{"2K", 2000000},
+		{"1Ki", 1024000},
+		{"1.5Ki", 1536000},
+		{"1e3", 1000000},
+		{"1E3", 1000000},
+		{"1Mi", UINT64_C(1024) * 1024 * 1000},
+		{"0.0001", 1},
+		{"+3", 3000},
+		{"1m", 1},
+	};
+	static const char *const bad[] = {"",	     "-1",   "m",    ".",
+					  "1x",	     "1KiB", "1 ",   "0x1",
+					  "1e",	     "1e-3", "1e99", "99999999999999999999",
+					  "99999Ei", "1mm"};
+	uint64_t milli;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+		if (!isolator_quantity(good[i].text, &milli) || milli != good[i].milli)
+			fail_msg("%s", good[i].text);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		if (isolator_quantity(bad[i], &milli))
+			fail_msg("accepted %s", bad[i]);
+}
+
+/* Walk the records of a plan, looking for the nth of a tag. */
+static const uint8_t *record(const uint8_t *plan, size_t len, uint16_t tag, unsigned nth,
+			     uint32_t *ret_len)
+{
+	while (len >= 8) {
+		uint16_t t;
+		uint32_t n;
+
+		memcpy(&t, plan, 2);
+		memcpy(&n, plan + 4, 4);
+		assert_true(n <= len - 8);
+		if (t == tag && !nth--) {
+			*ret_len = n;
+			return plan + 8;
+		}
+		plan += 8 + n;
+		len -= 8 + n;
+	}
+	assert_int_equal(len, 0);
+	return NULL;
+}
+
+static void the_plan_says_what_the_manifest_says(void **state)
+{
+	struct plan_args args = {.hostname = "h", .memory = GIB};
+	struct error err = ERROR_INIT;
+	struct pod_spec pod;
+	uint32_t n, flags;
+	const uint8_t *p;
+	uint8_t *plan;
+	size_t len;
+
+	(void)state;
+	parse("{\"acKind\":\"PodManifest\",\"apps\":[" APP(
+		      "") ","
+			  "{\"name\":\"b\",\"readOnlyRootFS\":true,\"app\":{\"exec\":[\"q\"],"
+			  "\"user\":\"u\","
+			  "\"group\":\"/g\",\"supplementaryGIDs\":[5,6],\"workingDirectory\":\"/"
+			  "w\"}}]}",
+	      &pod);
+	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
+	p = record(plan, len, PLAN_HOSTNAME, 0, &n);
+	assert_memory_equal(p, "h", n);
+	p = record(plan, len, PLAN_MEMORY, 0, &n);
+	assert_memory_equal(p, &args.memory, 8);
+	p = record(plan, len, PLAN_ROOT, 1, &n);
+	assert_int_equal(n, 8);
+	assert_memory_equal(p, "/dev/vdb", 8);
+	p = record(plan, len, PLAN_ARG, 1, &n);
+	assert_memory_equal(p, "y", n);
+	p = record(plan, len, PLAN_USER, 1, &n);
+	assert_memory_equal(p, "u", n);
+	p = record(plan, len, PLAN_GROUPS, 0, &n);
+	assert_int_equal(n, 8);
+	assert_memory_equal(p, "\5\0\0\0\6\0\0\0", 8);
+	p = record(plan, len, PLAN_WORKDIR, 1, &n);
+	assert_memory_equal(p, "/w", n);
+	p = record(plan, len, PLAN_FLAGS, 1, &n);
+	memcpy(&flags, p, 4);
+	assert_int_equal(flags, PLAN_READONLY_ROOT);
+	assert_null(record(plan, len, PLAN_APP, 2, &n));
+	free(plan);
+	pod_free(&pod);
+}
+
+static void interactive_means_a_terminal_where_there_is_one(void **state)
+{
+	struct plan_args args = {.hostname = "h", .interactive = true};
+	struct pod_spec pod;
+
+	(void)state;
+	parse(POD(APP("")), &pod);
+	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_STDIN);
+	args.tty = true;
+	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_TTY);
+	args.interactive = false;
+	assert_int_equal(plan_flags(&pod.apps[0], &args), 0);
+	pod_free(&pod);
+}
+
+static void a_plan_over_its_bound_is_an_error(void **state)
+{
+	cleanup_free char *value = xcalloc(1, AGENT_PLAN_MAX + 1);
+	struct plan_args args = {.hostname = "h"};
+	struct error err = ERROR_INIT;
+	struct pod_spec pod;
+	uint8_t *plan;
+	size_t len;
+
+	(void)state;
+	parse(POD(APP("")), &pod);
+	memset(value, 'x', AGENT_PLAN_MAX);
+	strv_add(&pod.apps[0].env, value);
+	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), -E2BIG);
+	pod_free(&pod);
+}
+
+static void a_disk_is_its_files_in_order(void **state)
+{
+	struct scratch *dir = *state;
+	struct error err = ERROR_INIT;
+	struct pod_spec pod;
+	int fds[3];
+	unsigned n;
+
+	parse(POD(APP("")), &pod);
+	assert_true(pod_open_disk(dir->fd, &pod.apps[0], fds, 3, &n, &err) < 0);
+	assert_int_equal(mkdir_path(dir->fd, "stage1/rootfs/opt/stage2/a/disk", 0755, &err), 0);
+	assert_true(pod_open_disk(dir->fd, &pod.apps[0], fds, 3, &n, &err) < 0);
+	for (unsigned i = 0; i < 3; i++) {
+		cleanup_free char *path = xasprintf("stage1/rootfs/opt/stage2/a/disk/%u", i);
+		char byte;
+
+		assert_int_equal(file_write(dir->fd, path, path + strlen(path) - 1, 1, 0644, &err),
+				 0);
+		assert_int_equal(pod_open_disk(dir->fd, &pod.apps[0], fds, 3, &n, &err), 0);
+		assert_int_equal(n, i + 1);
+		assert_int_equal(pread(fds[i], &byte, 1, 0), 1);
+		assert_int_equal(byte, '0' + (int)i);
+		assert_int_equal(write(fds[i], "x", 1), -1); /* O_RDONLY */
+		while (n)
+			close(fds[--n]);
+	}
+	assert_int_equal(pod_open_disk(dir->fd, &pod.apps[0], fds, 2, &n, &err), -E2BIG);
+	pod_free(&pod);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_plain_app_gets_the_defaults),
+		cmocka_unit_test(the_apps_own_environment_wins_over_defaults_but_not_its_name),
+		cmocka_unit_test(isolators_size_the_machine_and_bound_capabilities),
+		cmocka_unit_test(hostile_manifests_are_refused_with_a_reason),
+		cmocka_unit_test(more_apps_than_a_machine_has_disks_for_are_refused),
+		cmocka_unit_test(quantities_follow_the_grammar),
+		cmocka_unit_test(the_plan_says_what_the_manifest_says),
+		cmocka_unit_test(interactive_means_a_terminal_where_there_is_one),
+		cmocka_unit_test(a_plan_over_its_bound_is_an_error),
+		cmocka_unit_test_setup_teardown(a_disk_is_its_files_in_order, scratch_setup,
+						scratch_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
