@@ -6,8 +6,7 @@
 
 /* virtio-rng (virtio 1.2 section 5.4): the host's random numbers. */
 
-#define RNG_REQUEST_MAX 65536 /* bytes given to one request; a driver that wants more asks again   \
-			       */
+#define RNG_REQUEST_MAX 65536 /* bytes for one request; a driver that wants more asks again */
 
 struct rng {
 	struct virtio_device dev;

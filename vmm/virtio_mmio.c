@@ -152,6 +152,7 @@ void virtio_break(struct virtio_device *dev, const char *why)
 
 void virtio_kick(struct virtio_device *dev, unsigned queue)
 {
+	assert(queue < dev->nqueues);
 	eventfd_raise(dev->kickfd[queue]);
 }
 

@@ -12,7 +12,8 @@ static void (*volatile second_work)(void);
 static volatile bool second_runs;
 volatile bool second_stop;
 
-extern const uint8_t ap_code[], ap_code_end[], ap_cr3[];
+extern const uint8_t ap_code[];
+extern const uint64_t ap_code_size, ap_cr3_offset;
 
 /* Identity: RAM below 1 GiB, the devices' GiB below 4, and the first pluggable one above. */
 static void map_memory(void)
@@ -125,9 +126,9 @@ void hostile_second(void)
 void start_second(void (*work)(void))
 {
 	if (!second_runs) {
-		volatile uint32_t *cr3 = (volatile uint32_t *)(AP_PAGE + (ap_cr3 - ap_code));
+		volatile uint32_t *cr3 = (volatile uint32_t *)(AP_PAGE + ap_cr3_offset);
 
-		memcpy((void *)AP_PAGE, ap_code, (size_t)(ap_code_end - ap_code));
+		memcpy((void *)AP_PAGE, ap_code, ap_code_size);
 		*cr3 = (uint32_t)(uintptr_t)pml4;
 		*(volatile uint32_t *)(LAPIC_BASE + 0xf0) = 0x1ff; /* switch the local APIC on */
 		ipi(0xc500);					   /* INIT */

@@ -16,7 +16,7 @@ _start:
 1:	hlt
 	jmp 1b
 
-	.globl ap_code, ap_code_end, ap_cr3
+	.globl ap_code
 	.code16
 ap_code:
 	cli
@@ -46,6 +46,13 @@ ap_gdt:
 	.quad 0x00af9b000000ffff
 	.quad 0x00cf93000000ffff
 ap_code_end:
+
+	.globl ap_code_size, ap_cr3_offset
+	.balign 8
+ap_code_size:
+	.quad ap_code_end - ap_code
+ap_cr3_offset:
+	.quad ap_cr3 - ap_code
 
 	.code64
 ap_long:

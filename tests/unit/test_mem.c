@@ -205,10 +205,12 @@ static void wrong_blocks_are_an_error_and_change_nothing(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-		for (uint16_t type = PLUG; type <= STATE; type++)
+		for (int type = PLUG; type <= STATE; type++)
 			if (type != UNPLUG_ALL)
 				assert_int_equal(
-					request_at(f, type, wrong[i].addr, wrong[i].n).type, ERROR);
+					request_at(f, (uint16_t)type, wrong[i].addr, wrong[i].n)
+						.type,
+					ERROR);
 	assert_int_equal(request(f, PLUG, 1, 2), ACK);
 	assert_int_equal(request(f, PLUG, 0, 2), ERROR);   /* one of them is */
 	assert_int_equal(request(f, UNPLUG, 2, 2), ERROR); /* one of them is not */
