@@ -99,6 +99,7 @@ static int mark_expired(struct gc *gc, struct pod *pod, struct error *err)
 static int sweep(struct gc *gc, struct pod *pod, struct error *err)
 {
 	printf("Garbage collecting pod \"%s\"\n", pod->uuid);
+	fflush(stdout); /* before what stage1 may say */
 	return collect_pod(&gc->pods, pod, gc->debug, err);
 }
 

@@ -122,10 +122,10 @@ int globals_data_dir(const struct globals *globals, char **ret, struct error *er
 				 "no data directory: HOME is not set; name one with --dir");
 	r = mkdir_path(AT_FDCWD, dir, 0750, err);
 	if (r < 0)
-		return error_wrap(err, "data directory");
+		return r;
 	real = realpath(dir, NULL);
 	if (!real)
-		return error_errno(err, "data directory %s", dir);
+		return error_errno(err, "%s", dir);
 	*ret = real;
 	return 0;
 }

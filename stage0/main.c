@@ -1,7 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "stage0/command.h"
+
+/* A file of ours must not become somebody's stdin or stderr because the caller closed that. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		exit(EXIT_FAILED);
+	close(fd);
+}
 
 int main(int argc, char **argv)
 {
+	open_standard_streams();
 	return command_main(argc, argv);
 }

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,6 +25,7 @@
 #include "common/file.h"
 #include "common/util.h"
 
+#define LOOKERS_MAX	 1000	    /* times 1 ms: that many instants in a row are no accident */
 #define CREATE_TRIES_MAX 16	    /* a gc would have to win this many races in a row */
 #define UUID_FILE_MAX	 128	    /* bytes: a UUID and white space */
 #define MOUNTINFO_MAX	 (16 << 20) /* bytes of /proc/self/mountinfo */
@@ -126,13 +128,40 @@ static bool is_in_place(const struct pods *pods, const struct pod *pod)
 	       there.st_ino == ours.st_ino;
 }
 
-int pod_try_lock(const struct pods *pods, struct pod *pod, struct error *err)
+bool pod_is_locked(const struct pod *pod)
+{
+	if (flock(pod->fd, LOCK_SH | LOCK_NB) < 0)
+		return true;
+	flock(pod->fd, LOCK_UN);
+	return false;
+}
+
+/*
+ * Who only looks (pod_is_locked()) holds the lock shared for an instant; that is waited out. While
+ * somebody has it exclusively there is no waiting.
+ */
+static int lock_exclusively(const struct pod *pod)
 {
 	int r;
 
-	do
-		r = flock(pod->fd, LOCK_EX | LOCK_NB);
-	while (r < 0 && errno == EINTR);
+	for (int i = 0; i < LOOKERS_MAX; i++) {
+		do
+			r = flock(pod->fd, LOCK_EX | LOCK_NB);
+		while (r < 0 && errno == EINTR);
+		if (r == 0 || errno != EWOULDBLOCK)
+			return r;
+		if (pod_is_locked(pod))
+			break;
+		poll(NULL, 0, 1);
+	}
+	errno = EWOULDBLOCK;
+	return -1;
+}
+
+int pod_try_lock(const struct pods *pods, struct pod *pod, struct error *err)
+{
+	int r = lock_exclusively(pod);
+
 	if (r < 0 && errno == EWOULDBLOCK)
 		return error_set(err, -EWOULDBLOCK, "pod %s is in use", pod->uuid);
 	if (r < 0)
@@ -142,14 +171,6 @@ int pod_try_lock(const struct pods *pods, struct pod *pod, struct error *err)
 		return error_set(err, -ENOENT, "pod %s was moved meanwhile", pod->uuid);
 	}
 	return 0;
-}
-
-bool pod_is_locked(const struct pod *pod)
-{
-	if (flock(pod->fd, LOCK_SH | LOCK_NB) < 0)
-		return true;
-	flock(pod->fd, LOCK_UN);
-	return false;
 }
 
 const char *pod_state(enum pod_where where, bool locked)

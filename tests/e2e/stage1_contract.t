@@ -142,6 +142,13 @@ is 'relaxed confinement is handed on' "$(said arg | sed -n '2,4p' | tr '\n' ' ')
 run_tripod run --stage1-path="$stage1" --interactive "$app"
 like 'interactive is handed on' "$(said arg)" '^--interactive$'
 
+# closed streams: nothing of ours may take their place
+: >"$LOG"
+"$TRIPOD" --dir="$DATA" --insecure-options=image run --stage1-path="$stage1" "$app" \
+	<&- >&- 2>&-
+is 'it runs with all standard streams closed' "$?" 9
+is 'which are /dev/null then' "$(said stdin)" /dev/null
+
 # disks
 make_stage1 "$WORK/disks.aci" 6 yes <<'EOM'
 #!/bin/sh

@@ -148,6 +148,34 @@ static void a_pod_that_moved_is_not_locked_by_its_old_place(void **state)
 	pod_close(&late);
 }
 
+static void who_only_looks_does_not_keep_a_pod_from_being_locked(void **state)
+{
+	struct fixture *f = *state;
+	struct pod pod = POD_INIT, seen = POD_INIT;
+	struct error err = ERROR_INIT;
+	pid_t child;
+	int status;
+
+	assert_int_equal(pod_create(&f->pods, &pod, &err), 0);
+	pod_close(&pod);
+	child = fork();
+	if (child == 0) {
+		if (pod_open(&f->pods, POD_PREPARE, pod.uuid, &seen, &err) < 0)
+			_exit(1);
+		for (;;)
+			pod_is_locked(&seen);
+	}
+	for (int i = 0; i < 500; i++) {
+		assert_int_equal(pod_open(&f->pods, POD_PREPARE, pod.uuid, &seen, &err), 0);
+		if (pod_try_lock(&f->pods, &seen, &err) < 0)
+			fail_msg("%s", err.msg);
+		pod_close(&seen);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	assert_true(WIFSIGNALED(status));
+}
+
 static void make_pod(const struct fixture *f, const char *where, const char *uuid)
 {
 	cleanup_free char *path = xasprintf("%s/pods/%s/%s", f->dir, where, uuid);
@@ -445,6 +473,7 @@ int main(void)
 		TEST(a_pod_runs_while_any_process_holds_its_lock),
 		TEST(states_have_the_words_of_the_specification),
 		TEST(a_pod_that_moved_is_not_locked_by_its_old_place),
+		TEST(who_only_looks_does_not_keep_a_pod_from_being_locked),
 		TEST(a_uuid_may_be_shortened_while_unambiguous),
 		TEST(a_uuid_file_may_have_white_space_around),
 		TEST(deleting_takes_unwritable_directories_too),
