@@ -83,17 +83,17 @@ enum plan_tag {
 	PLAN_MEMORY = 2,   /* u64 bytes: init waits until that much is online (virtio-mem) */
 
 	/* app */
-	PLAN_APP = 16,	     /* string: its name; starts the app */
-	PLAN_ROOT = 17,	     /* string: block device of its EROFS image, e.g. /dev/vda */
-	PLAN_ARG = 18,	     /* * string: argv[0] is the program, searched as section 7.8 says */
-	PLAN_ENV = 19,	     /* * string: NAME=value */
-	PLAN_USER = 20,	     /* string: name, number or absolute path, section 7.4 */
-	PLAN_GROUP = 21,     /* string, likewise */
-	PLAN_GROUPS = 22,    /* u32 each: supplementary group ids */
-	PLAN_WORKDIR = 23,   /* string, absolute */
-	PLAN_FLAGS = 24,     /* u32: enum plan_flags */
-	PLAN_WINSIZE = 25,   /* u16 rows, u16 columns: with PLAN_TTY */
-	PLAN_CAPS = 26 /* u64: capability bounding set, bit n is capability n */
+	PLAN_APP = 16,	   /* string: its name; starts the app */
+	PLAN_ROOT = 17,	   /* string: block device of its EROFS image, e.g. /dev/vda */
+	PLAN_ARG = 18,	   /* * string: argv[0] is the program, searched as section 7.8 says */
+	PLAN_ENV = 19,	   /* * string: NAME=value */
+	PLAN_USER = 20,	   /* string: name, number or absolute path, section 7.4 */
+	PLAN_GROUP = 21,   /* string, likewise */
+	PLAN_GROUPS = 22,  /* u32 each: supplementary group ids */
+	PLAN_WORKDIR = 23, /* string, absolute */
+	PLAN_FLAGS = 24,   /* u32: enum plan_flags */
+	PLAN_WINSIZE = 25, /* u16 rows, u16 columns: with PLAN_TTY */
+	PLAN_CAPS = 26	   /* u64: capability bounding set, bit n is capability n */
 };
 
 enum plan_flags {

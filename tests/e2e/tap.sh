@@ -15,7 +15,7 @@
 # with every process that still carries its mark.
 
 : "${BUILD:=build}"
-: "${LIMIT:=120}" # seconds run() gives a command
+: "${LIMIT:=240}" # seconds run() gives a command: a boot takes 5 on an idle machine, a minute on a busy one
 TOP=$PWD
 TRIPOD=$TOP/$BUILD/bin/tripod
 export STAGE1="$TOP/$BUILD/bin/stage1-kvm.aci"
