@@ -428,6 +428,15 @@ static int on_vcpu(struct podrun *run, struct error *err)
 	return error_set(err, -EIO, "the guest ended before its apps did");
 }
 
+static void show_fault(struct podrun *run, uint32_t index)
+{
+	struct virtio_device *dev = run->guest->machine->virtio[LOOP_DEVICE(index)];
+	const char *fault = virtio_take_fault(dev);
+
+	if (fault)
+		log_warn("the guest's driver of %s broke a rule: %s", dev->name, fault);
+}
+
 static int on_event(struct podrun *run, const struct loop_event *event, struct error *err)
 {
 	struct vsock *vs = run->guest->vsock;
@@ -436,6 +445,7 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	switch (event->kind) {
 	case LOOP_NOTIFY:
 		machine_notified(run->guest->machine, event->index);
+		show_fault(run, event->index);
 		return 0;
 	case LOOP_VSOCK:
 		vsock_wake(vs);

@@ -85,6 +85,7 @@ struct virtio_device {
 	uint32_t generation; /* of the configuration */
 	uint64_t faults;     /* rules broken by the driver; for the log and stats */
 	const char *fault;   /* the last of them, or NULL */
+	uint64_t told;	     /* how many virtio_take_fault() has told */
 };
 
 /*
@@ -106,6 +107,13 @@ void virtio_mmio_write(struct virtio_device *dev, uint64_t offset, const void *d
  * DRIVER_OK. Work for one queue is bounded: what is left over kicks the queue again.
  */
 void virtio_queue_notified(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
+
+/*
+ * The rule the driver has broken since the last call, or NULL; the loop is kicked to come and ask. At
+ * most VIRTIO_FAULTS_TOLD times a device, so that a driver can not fill a log.
+ */
+const char *virtio_take_fault(struct virtio_device *dev) __attribute__((nonnull));
+#define VIRTIO_FAULTS_TOLD 4
 
 /* For devices, lock held. */
 bool virtio_active(const struct virtio_device *dev) __attribute__((nonnull)); /* DRIVER_OK, sound */

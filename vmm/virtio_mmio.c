@@ -141,6 +141,12 @@ void virtio_signal_config(struct virtio_device *dev)
 		interrupt(dev, ISR_CONFIG);
 }
 
+void virtio_kick(struct virtio_device *dev, unsigned queue)
+{
+	assert(queue < dev->nqueues);
+	eventfd_raise(dev->kickfd[queue]);
+}
+
 void virtio_break(struct virtio_device *dev, const char *why)
 {
 	dev->faults++;
@@ -148,12 +154,20 @@ void virtio_break(struct virtio_device *dev, const char *why)
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(dev, ISR_CONFIG);
+	virtio_kick(dev, 0);
 }
 
-void virtio_kick(struct virtio_device *dev, unsigned queue)
+const char *virtio_take_fault(struct virtio_device *dev)
 {
-	assert(queue < dev->nqueues);
-	eventfd_raise(dev->kickfd[queue]);
+	const char *fault = NULL;
+
+	pthread_mutex_lock(&dev->lock);
+	if (dev->told < dev->faults && dev->told < VIRTIO_FAULTS_TOLD) {
+		dev->told++;
+		fault = dev->fault;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return fault;
 }
 
 void virtio_queue_notified(struct virtio_device *dev, unsigned queue)

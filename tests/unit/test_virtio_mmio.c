@@ -741,6 +741,28 @@ static void a_broken_rule_stops_the_device_until_reset(void **state)
 	echo_once(f, 0);
 }
 
+static void faults_are_told_to_the_loop_but_a_few_only(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_null(virtio_take_fault(&f->echo.dev));
+	for (unsigned i = 0; i < 10; i++) {
+		uint64_t kicks;
+
+		go_to(f, 11);
+		guest_setup_queue(&f->g, 0, 16);
+		guest_write32(&f->g, READY, 0);
+		guest_write32(&f->g, 0xa4, 77);
+		guest_write32(&f->g, READY, 1);
+		guest_write32(&f->g, STATUS, 15);
+		assert_int_equal(read(f->echo.dev.kickfd[0], &kicks, sizeof(kicks)), sizeof(kicks));
+		if (i < VIRTIO_FAULTS_TOLD)
+			assert_string_equal(virtio_take_fault(&f->echo.dev),
+					    "ring is not in guest memory");
+		assert_null(virtio_take_fault(&f->echo.dev));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -774,6 +796,7 @@ int main(void)
 		TEST(drain_lets_the_loop_go_on_when_the_driver_never_stops),
 		TEST(drain_keeps_a_chain_the_device_can_not_take_yet),
 		TEST(a_broken_rule_stops_the_device_until_reset),
+		TEST(faults_are_told_to_the_loop_but_a_few_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
