@@ -5,6 +5,8 @@
 #include <json-c/json.h>
 
 #include "common/error.h"
+#include "common/str.h"
+#include "stage0/image/oci_config.h"
 
 /*
  * The image store: DATA/cas. Everything in it is content-addressed, written aside and renamed, so
@@ -14,6 +16,7 @@
  *                         a 4 KiB boundary, in archive order: written once, as the stream arrives
  *   cas/layer/KEY/index   every entry of the archive with its attributes and where its content is
  *                         in data, in archive order
+ *   cas/layer/KEY/layers  an image of several layers: their keys, base first, instead of the above
  *   cas/imageManifest/... image manifests
  *   cas/tree/ID/disk/N    a rendered image: the files 0, 1, 2 ... one after the other, each padded
  *                         to 4 KiB, are one read-only EROFS file system. 0 is the metadata, the
@@ -43,6 +46,17 @@ int store_sweep(struct store *store, struct error *err) __attribute__((nonnull))
 int store_import_aci(struct store *store, int fd, const char *what, char ret_key[IMAGE_KEY_LEN + 1],
 		     struct error *err) __attribute__((nonnull));
 
+/*
+ * Import an image from an OCI image layout directory: the one called ref (NULL: the only one for
+ * this machine). Every document and layer is verified by its digest, every layer also by its
+ * diff_id. source says what to call the image; its digests are filled in here. What its config says
+ * that appc can not is left out with a warning. -ENOENT: the layout has no such image.
+ */
+int store_import_oci(struct store *store, const char *dir, const char *ref,
+		     const struct oci_source *source, char ret_key[IMAGE_KEY_LEN + 1],
+		     struct strv *warnings, struct error *err)
+	__attribute__((nonnull(1, 2, 4, 5, 6, 7)));
+
 /* The manifest of an image in the store; the caller puts it. -ENOENT: no such image. */
 int store_manifest(struct store *store, const char *key, struct json_object **ret,
 		   struct error *err) __attribute__((nonnull));
@@ -64,7 +78,8 @@ int store_place_disk(struct store *store, const char *key, int dirfd, const char
 
 /*
  * Write the image's archive to fd, as it was before compression; its digest is checked to be the
- * image's ID while it goes by. -EBADMSG: what was written is worth nothing.
+ * image's ID while it goes by. -EBADMSG: what was written is worth nothing. -EINVAL: the image came
+ * as OCI layers, so it never was an archive.
  */
 int store_export_aci(struct store *store, const char *key, int fd, struct error *err)
 	__attribute__((nonnull));

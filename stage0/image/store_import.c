@@ -13,9 +13,6 @@
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
 
-/* The file of a layer that holds what is told about it. */
-#define LAYER_INFO "info"
-
 static const struct decomp_limits image_limits = {
 	.out_max = IMAGE_OUT_MAX,
 	.ratio_max = IMAGE_RATIO_MAX,
@@ -65,9 +62,8 @@ static int write_info(int dir, const struct layer_result *layer, struct error *e
 	return file_write(dir, LAYER_INFO, text, strlen(text), 0444, err);
 }
 
-/* Make the finished layer and its manifest visible, in this order: the manifest makes the image. */
-static int publish(struct store *store, struct store_tmp *tmp, const char *key,
-		   const char *manifest, size_t len, struct error *err)
+int store_publish(struct store *store, struct store_tmp *tmp, const char *key, const char *manifest,
+		  size_t len, struct error *err)
 {
 	char path[STORE_PATH_MAX], *slash;
 	int r;
@@ -109,7 +105,7 @@ static int import(struct store *store, int fd, struct store_tmp *tmp,
 	r = write_info(tmp->fd, &layer, err);
 	if (r == 0)
 		r = layer_sync(tmp->fd, err);
-	return r < 0 ? r : publish(store, tmp, ret_key, manifest, len, err);
+	return r < 0 ? r : store_publish(store, tmp, ret_key, manifest, len, err);
 }
 
 /* Import what fd holds, whatever is known of it. */
@@ -181,6 +177,9 @@ int store_export_aci(struct store *store, const char *key, int fd, struct error 
 	dir = openat(store->cas, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return error_errno(err, "opening image %s", key);
+	if (faccessat(dir, LAYER_LIST, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_set(err, -EINVAL,
+				 "image %s came as layers and has no archive of its own", key);
 	r = layer_export(dir, HASH_SHA512, fd, id, err);
 	if (r < 0)
 		return r;

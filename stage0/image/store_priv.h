@@ -59,6 +59,15 @@ int store_tmp_commit(struct store *store, struct store_tmp *tmp, const char *pat
 int store_lock(struct store *store, const char *dir, const char *name, bool exclusive,
 	       struct error *err) __attribute__((nonnull));
 
+/* The file that lists the layers of an image that has several: a key a line, base first. */
+#define LAYER_LIST "layers"
+/* The file of a layer that holds what is told about it. */
+#define LAYER_INFO "info"
+
+/* Make a finished layer and its manifest visible, in this order: the manifest makes the image. */
+int store_publish(struct store *store, struct store_tmp *tmp, const char *key, const char *manifest,
+		  size_t len, struct error *err) __attribute__((nonnull));
+
 /* What was learned about a file: the key of the image in it, while the file stays as it is. */
 bool store_file_known(struct store *store, const struct stat *st, char ret_key[IMAGE_KEY_LEN + 1])
 	__attribute__((nonnull));
@@ -70,7 +79,8 @@ void store_file_name(const struct stat *st, char ret[HASH_HEX_MAX]) __attribute_
 /* One image's part in another: itself, or a dependency at one place of the graph. */
 struct store_part {
 	char key[IMAGE_KEY_LEN + 1];
-	size_t layer;		 /* in the rootfs's list */
+	size_t layer, nlayers;	 /* in the rootfs's list, base first */
+	enum tree_rules rules;	 /* how its layers add up */
 	struct store_part *user; /* the image that depends on it; NULL: the image itself */
 	struct strv whitelist;	 /* of paths, sorted; empty: everything */
 };
@@ -79,7 +89,7 @@ struct store_part {
 struct store_rootfs {
 	struct store_part **part;
 	size_t nparts;
-	char (*key)[IMAGE_KEY_LEN + 1]; /* of the layers: the different images among the parts */
+	char (*key)[IMAGE_KEY_LEN + 1]; /* of the layers of all parts; an ACI is one layer */
 	int *data;			/* descriptors of the layers' data files */
 	uint64_t *blocks;		/* of each */
 	size_t nlayers;

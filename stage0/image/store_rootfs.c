@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/json.h"
 #include "stage0/image/index.h"
 #include "stage0/image/layer.h"
@@ -126,27 +127,76 @@ static int push(struct resolve *resolve, const char *key, struct error *err)
 	return r;
 }
 
-/* The layer of that key in the list, added when it is new. */
-static size_t layer_of(struct store_rootfs *rootfs, const char *key)
+static int add_layer(struct store_rootfs *rootfs, const char *key, size_t *ret, struct error *err)
 {
-	for (size_t i = 0; i < rootfs->nlayers; i++)
-		if (strcmp(rootfs->key[i], key) == 0)
-			return i;
+	if (rootfs->nlayers == IMAGE_LAYERS_MAX)
+		return error_set(err, -EFBIG, "the image has more than %d layers",
+				 IMAGE_LAYERS_MAX);
 	rootfs->key = xrealloc(rootfs->key, rootfs->nlayers + 1, sizeof(*rootfs->key));
 	memcpy(rootfs->key[rootfs->nlayers], key, sizeof(*rootfs->key));
-	return rootfs->nlayers++;
+	*ret = rootfs->nlayers++;
+	return 0;
+}
+
+/* An image that is one layer: the same wherever it is used. */
+static int own_layer(struct store_rootfs *rootfs, struct store_part *part, struct error *err)
+{
+	part->nlayers = 1;
+	part->rules = TREE_APPC;
+	for (size_t i = 0; i < rootfs->nlayers; i++) {
+		if (strcmp(rootfs->key[i], part->key) == 0) {
+			part->layer = i;
+			return 0;
+		}
+	}
+	return add_layer(rootfs, part->key, &part->layer, err);
+}
+
+/* An image of several layers has a list of them. They are numbered in order, once for each use. */
+static int find_layers(struct store *store, struct store_rootfs *rootfs, struct store_part *part,
+		       struct error *err)
+{
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+	char path[STORE_PATH_MAX];
+	size_t len, last;
+	int r;
+
+	snprintf(path, sizeof(path), "layer/%s/" LAYER_LIST, part->key);
+	if (faccessat(store->cas, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return own_layer(rootfs, part, err);
+	r = file_read(store->cas, path, (size_t)IMAGE_LAYERS_MAX * (IMAGE_KEY_LEN + 1), &text, &len,
+		      err);
+	if (r < 0)
+		return r;
+	part->rules = TREE_OCI;
+	part->layer = rootfs->nlayers;
+	strv_split(&lines, text, '\n');
+	for (size_t i = 0; r == 0 && i < lines.n; i++) {
+		if (!lines.v[i][0])
+			continue;
+		if (!store_key_valid(lines.v[i]))
+			return error_set(err, -EBADMSG, "the store's list of layers is damaged");
+		r = add_layer(rootfs, lines.v[i], &last, err);
+		part->nlayers++;
+	}
+	return r;
 }
 
 /* All its dependencies are laid down: now the image. */
-static void pop(struct resolve *resolve)
+static int pop(struct resolve *resolve, struct error *err)
 {
 	struct store_rootfs *rootfs = resolve->rootfs;
-	struct frame *frame = &resolve->frame[--resolve->depth];
+	struct frame *frame = &resolve->frame[resolve->depth - 1];
+	int r = find_layers(resolve->store, rootfs, frame->part, err);
 
-	frame->part->layer = layer_of(rootfs, frame->part->key);
+	if (r < 0)
+		return r;
+	resolve->depth--;
 	rootfs->part = xrealloc(rootfs->part, rootfs->nparts + 1, sizeof(struct store_part *));
 	rootfs->part[rootfs->nparts++] = frame->part;
 	json_object_put(frame->manifest);
+	return 0;
 }
 
 /* The image a dependency means: by its ID, or by name and labels. */
@@ -187,7 +237,7 @@ static int walk(struct resolve *resolve, const char *key, struct error *err)
 
 		if (!frame->dependencies ||
 		    frame->next == json_object_array_length(frame->dependencies)) {
-			pop(resolve);
+			r = pop(resolve, err);
 			continue;
 		}
 		r = find_dependency(resolve,
@@ -300,26 +350,37 @@ static bool is_kept(void *ctx, const char *path, bool is_dir)
 	return true;
 }
 
+static int load_part(struct store *store, struct store_rootfs *rootfs,
+		     const struct store_part *part, struct tree *tree, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < part->nlayers; i++)
+		r = load_layer(store, rootfs, part->layer + i, tree, err);
+	return r;
+}
+
 static int merge_part(struct store *store, struct store_rootfs *rootfs, struct store_part *part,
 		      struct error *err)
 {
-	cleanup_tree struct tree *tree = tree_new(TREE_APPC);
-	int r = load_layer(store, rootfs, part->layer, tree, err);
+	cleanup_tree struct tree *tree = tree_new(part->rules);
+	int r = load_part(store, rootfs, part, tree, err);
 
 	return r < 0 ? r : tree_merge(rootfs->tree, tree, is_kept, part, err);
 }
 
 int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct error *err)
 {
+	bool plain = rootfs->nparts == 1 && rootfs->part[0]->whitelist.n == 0;
 	int r = 0;
 
-	rootfs->tree = tree_new(TREE_APPC);
+	rootfs->tree = tree_new(plain ? rootfs->part[0]->rules : TREE_APPC);
 	rootfs->data = xcalloc(rootfs->nlayers, sizeof(*rootfs->data));
 	rootfs->blocks = xcalloc(rootfs->nlayers, sizeof(*rootfs->blocks));
 	for (size_t i = 0; i < rootfs->nlayers; i++)
 		rootfs->data[i] = -1;
-	if (rootfs->nparts == 1 && rootfs->part[0]->whitelist.n == 0)
-		r = load_layer(store, rootfs, 0, rootfs->tree, err);
+	if (plain)
+		r = load_part(store, rootfs, rootfs->part[0], rootfs->tree, err);
 	else
 		for (size_t i = 0; r == 0 && i < rootfs->nparts; i++)
 			r = merge_part(store, rootfs, rootfs->part[i], err);

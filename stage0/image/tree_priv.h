@@ -11,8 +11,8 @@
 /* Make a node below dir naming inode; its name must not be there. Counts the link. */
 int tree_link(struct tree *tree, uint32_t dir, const char *name, uint32_t inode, uint32_t *ret,
 	      struct error *err) __attribute__((nonnull));
-/* Take a node and all below it out of the tree. */
-void tree_unlink(struct tree *tree, uint32_t node) __attribute__((nonnull));
+/* Take top and all below it out of the tree. */
+void tree_unlink(struct tree *tree, uint32_t top) __attribute__((nonnull));
 /* Make an inode of the entry's attributes. */
 int tree_inode_new(struct tree *tree, const struct entry *entry, uint32_t *ret, struct error *err)
 	__attribute__((nonnull));
