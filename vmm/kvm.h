@@ -15,7 +15,7 @@
  */
 
 struct kvm {
-	int fd;		 /* /dev/kvm */
+	int fd;		 /* /dev/kvm; -1 once the machine runs */
 	int vm;		 /* -1 until kvm_create_vm() */
 	size_t run_size; /* bytes of a vCPU's mmap()ed state */
 };

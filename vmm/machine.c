@@ -273,6 +273,7 @@ int machine_start(struct machine *machine, struct error *err)
 {
 	int r = vcpus_arm(&machine->vcpus, &machine->entry, err);
 
+	close_fd(&machine->kvm.fd); /* what can make another VM is not needed any more */
 	if (r == 0 && machine->vcpus.jailed)
 		r = jail_process(err);
 	if (r == 0)
