@@ -126,6 +126,7 @@ int guest_new(const struct guest_params *params, struct loop *loop, struct guest
 		.ncpus = params->ncpus,
 		.serial_fd = params->debug ? STDERR_FILENO : -1,
 		.jail = true,
+		.writable = params->writable,
 	};
 	int r;
 

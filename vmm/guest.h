@@ -41,7 +41,8 @@ struct guest_params {
 	const char *words; /* for the kernel's command line */
 	uint64_t memory;   /* bytes; rounded up to what virtio-mem deals in */
 	unsigned ncpus;
-	bool debug; /* a serial console on stderr */
+	bool debug;	      /* a serial console on stderr */
+	const char *writable; /* where files may be written while the guest runs */
 	const struct vsock_ops *vsock_ops;
 	void *vsock_ctx;
 };

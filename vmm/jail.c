@@ -25,7 +25,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,8 +47,7 @@ static const int process_calls[] = {
 	SYS_sendto,
 	SYS_sendmsg,
 	SYS_shutdown,
-	SYS_bind,
-	SYS_listen,
+
 	SYS_poll,
 	SYS_ppoll,
 	/* disks, kernel log of a dead guest */
@@ -240,7 +238,6 @@ static int filter_process(struct error *err)
 	allow_ioctls(&p, process_ioctls, ARRAY_SIZE(process_ioctls));
 	allow_unless_executable(&p, SYS_mmap);
 	allow_unless_executable(&p, SYS_mprotect);
-	allow_with(&p, SYS_socket, AF_UNIX);
 	allow_with(&p, SYS_tgkill, (uint32_t)getpid());
 	return end_filter(&p, process_calls, ARRAY_SIZE(process_calls), err);
 }
@@ -268,29 +265,43 @@ static void on_forbidden(int signal, siginfo_t *info, void *context)
 	_exit(EXIT_JAILED);
 }
 
-/* Files only below the working directory. Not there before Linux 5.13, or when switched off. */
-static int confine_files(struct error *err)
+#define REMOVE LANDLOCK_ACCESS_FS_REMOVE_FILE
+#define WRITE                                                                                      \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |                            \
+	 LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+	 LANDLOCK_ACCESS_FS_MAKE_SYM)
+
+static int allow_below(int ruleset, const char *path, uint64_t access, struct error *err)
 {
-	uint64_t needed = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-			  LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-			  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
-			  LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_MAKE_SOCK;
+	cleanup_fd int dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = dir};
+
+	if (dir < 0 ||
+	    syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+		return error_errno(err, "Landlock: %s", path);
+	return 0;
+}
+
+/* Not there before Linux 5.13, or when switched off. */
+static int confine_files(const char *writable, struct error *err)
+{
 	struct landlock_ruleset_attr all = {
-		.handled_access_fs =
-			(LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1, /* the first version's */
+		/* the first version's */
+		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1,
 	};
-	struct landlock_path_beneath_attr here = {.allowed_access = needed};
-	cleanup_fd int dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+	int r;
 
 	if (ruleset < 0 && (errno == ENOSYS || errno == EOPNOTSUPP))
 		return 0;
-	here.parent_fd = dir;
-	if (dir < 0 || ruleset < 0 ||
-	    syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &here, 0) < 0 ||
-	    syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+	if (ruleset < 0)
 		return error_errno(err, "Landlock");
-	return 0;
+	r = allow_below(ruleset, ".", REMOVE, err);
+	if (r == 0 && writable)
+		r = allow_below(ruleset, writable, WRITE, err);
+	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		r = error_errno(err, "Landlock");
+	return r;
 }
 
 /* Of the calling thread. */
@@ -326,7 +337,7 @@ static int forbid_tracing(struct error *err)
 #define FILTERS 1
 #endif
 
-int jail_process(struct error *err)
+int jail_process(const char *writable, struct error *err)
 {
 	struct sigaction action = {.sa_sigaction = on_forbidden, .sa_flags = SA_SIGINFO};
 	int r;
@@ -338,7 +349,7 @@ int jail_process(struct error *err)
 	if (r == 0)
 		r = drop_privileges(err);
 	if (r == 0)
-		r = confine_files(err);
+		r = confine_files(writable, err);
 	return r < 0 ? r : filter_process(err);
 }
 

@@ -10,8 +10,9 @@
  * alike. Afterwards the process
  *
  *	has no capabilities and can not get any (no_new_privs), nor can it be traced or dumped;
- *	opens, creates and removes files only below its working directory, the pod's (Landlock,
- *	where the kernel has it);
+ *	opens and creates files only below one directory, and removes them only below its working
+ *	directory, the pod's (Landlock, where the kernel has it): the kernel and the images there
+ *	are links to those of all pods;
  *	starts no program, makes no thread and maps nothing executable;
  *	makes only the system calls listed in jail.c, of ioctl() only the named ones.
  *
@@ -19,8 +20,11 @@
  * Under AddressSanitizer the filters are left out: its runtime makes system calls of its own.
  */
 
-/* For the main thread, after every other thread was started and before the vCPUs run. */
-int jail_process(struct error *err) __attribute__((nonnull));
+/*
+ * For the main thread, after every other thread was started and before the vCPUs run. writable is
+ * the directory below the working directory where files may be written, NULL for none.
+ */
+int jail_process(const char *writable, struct error *err) __attribute__((nonnull(2)));
 /* For a vCPU thread, before it runs the guest. */
 int jail_vcpu(struct error *err) __attribute__((nonnull));
 

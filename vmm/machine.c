@@ -132,6 +132,7 @@ static int start_set_up(struct machine *machine, const struct machine_config *co
 	machine->vcpus.ioapic = &machine->ioapic;
 	machine->vcpus.end_fd = machine->end_fd;
 	machine->vcpus.jailed = config->jail;
+	machine->writable = config->writable;
 	r = vcpus_prepare(&machine->vcpus, config->ncpus, err);
 	if (r == 0)
 		r = memory_new(config->memory, config->hotplug, &machine->memory, err);
@@ -275,7 +276,7 @@ int machine_start(struct machine *machine, struct error *err)
 
 	close_fd(&machine->kvm.fd); /* what can make another VM is not needed any more */
 	if (r == 0 && machine->vcpus.jailed)
-		r = jail_process(err);
+		r = jail_process(machine->writable, err);
 	if (r == 0)
 		vcpus_go(&machine->vcpus);
 	return r;

@@ -37,6 +37,8 @@ struct machine_config {
 	unsigned ncpus;	  /* 1..FIRMWARE_MAX_CPUS */
 	int serial_fd;	  /* the guest's console goes there (--debug); -1: no serial port */
 	bool jail;	  /* machine_start() confines the process for good: see vmm/jail.h */
+	/* With jail: the directory, below the working directory, to write files in. NULL: none. */
+	const char *writable;
 };
 
 struct machine {
@@ -47,6 +49,7 @@ struct machine {
 	struct ioapic ioapic;
 	struct serial serial;
 	bool has_serial, emulated;
+	const char *writable; /* the caller's */
 	struct vcpus vcpus;
 	struct kvm_irq_routing *routes; /* scratch for the IOAPIC's table */
 	struct firmware_params params;

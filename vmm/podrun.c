@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -586,6 +587,7 @@ static int make_guest(struct podrun *run, struct error *err)
 									   : MEMORY_DEFAULT),
 		.ncpus = pod_cpus(&run->pod, host_cpus()),
 		.debug = run->args->debug,
+		.writable = STAGE1_STATE_DIR,
 		.vsock_ops = &guest_ops,
 		.vsock_ctx = run,
 	};
@@ -625,11 +627,16 @@ static int set_up(struct podrun *run, struct error *err)
 	return r;
 }
 
-/* The files that say that the pod runs; the guest boots meanwhile. */
+/*
+ * The files that say that the pod runs. Before the machine starts: afterwards nothing can be written
+ * but below STAGE1_STATE_DIR.
+ */
 static int announce(struct podrun *run, struct error *err)
 {
-	int r = stage1_write_pid(AT_FDCWD, err);
+	int r = mkdir_path(AT_FDCWD, STAGE1_STATE_DIR, 0755, err);
 
+	if (r == 0)
+		r = stage1_write_pid(AT_FDCWD, err);
 	if (r == 0)
 		r = stage1_write_net_info(AT_FDCWD, err);
 	if (r == 0)
@@ -660,15 +667,16 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	run->tty = (struct tty)TTY_INIT;
 	r = set_up(run, err);
 	if (r == 0)
+		r = announce(run, err);
+	if (r == 0)
 		r = machine_start(run->guest->machine, err);
 	if (r < 0) {
+		control_close(&run->control);
 		tty_restore(&run->tty);
 		return r;
 	}
 	run->deadline_ns = deadline(POD_BOOT_DEADLINE_MS);
-	r = announce(run, err);
-	if (r == 0)
-		r = loop_until_done(run, err);
+	r = loop_until_done(run, err);
 	if (args->debug)
 		log_debug("phase: set-up %.1f ms (to the first guest instruction)",
 			  (double)(run->guest->machine->vcpus.first_run_ns - start_ns) / 1e6);

@@ -206,19 +206,19 @@ int stage1_write_net_info(int dirfd, struct error *err)
 
 int stage1_write_ready(int dirfd, struct error *err)
 {
-	if (mkdir_path(dirfd, "stage1/rootfs/rkt", 0755, err) < 0)
+	if (mkdir_path(dirfd, STAGE1_STATE_DIR, 0755, err) < 0)
 		return err->code;
-	if (symlinkat("ready", dirfd, "stage1/rootfs/rkt/supervisor-status") < 0 && errno != EEXIST)
+	if (symlinkat("ready", dirfd, STAGE1_STATE_DIR "/supervisor-status") < 0 && errno != EEXIST)
 		return error_errno(err, "supervisor-status");
 	return 0;
 }
 
 int stage1_write_status(int dirfd, const char *app, int code, struct error *err)
 {
-	cleanup_free char *path = xasprintf("stage1/rootfs/rkt/status/%s", app);
+	cleanup_free char *path = xasprintf(STAGE1_STATE_DIR "/status/%s", app);
 	char text[16];
 
-	if (mkdir_path(dirfd, "stage1/rootfs/rkt/status", 0755, err) < 0)
+	if (mkdir_path(dirfd, STAGE1_STATE_DIR "/status", 0755, err) < 0)
 		return err->code;
 	snprintf(text, sizeof(text), "%d\n", code);
 	return put_text(dirfd, path, text, err);

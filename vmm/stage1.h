@@ -12,7 +12,8 @@
  * arguments, and the files it owes to the pod directory, which is the working directory.
  */
 
-#define STAGE1_EXIT_FAILURE 254 /* could not start: network, manifest, machine */
+#define STAGE1_STATE_DIR    "stage1/rootfs/rkt" /* what is written while the apps run is below */
+#define STAGE1_EXIT_FAILURE 254			/* could not start: network, manifest, machine */
 
 struct stage1_args {
 	bool debug;

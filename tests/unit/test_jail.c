@@ -91,7 +91,8 @@ static void enter(void)
 {
 	struct error err = ERROR_INIT;
 
-	if (jail_process(&err) < 0) {
+	mkdir("state", 0755);
+	if (jail_process("state", &err) < 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		_exit(98);
 	}
@@ -103,18 +104,18 @@ static int do_pod_files(void)
 	int fd;
 
 	enter();
-	if (mkdir_path(AT_FDCWD, "a/b", 0755, &err) < 0)
+	if (mkdir_path(AT_FDCWD, "state/b", 0755, &err) < 0)
 		return 1;
-	fd = open("a/b/x.new", O_WRONLY | O_CREAT, 0644);
+	fd = open("state/b/x.new", O_WRONLY | O_CREAT, 0644);
 	if (fd < 0 || write_all(fd, "1\n", 2) < 0 || close(fd) < 0)
 		return 2;
-	if (rename("a/b/x.new", "a/b/x") < 0 || symlinkat("x", AT_FDCWD, "a/b/y") < 0 ||
-	    unlink("a/b/x") < 0)
+	if (rename("state/b/x.new", "state/b/x") < 0 || symlinkat("x", AT_FDCWD, "state/b/y") < 0 ||
+	    unlink("state/b/x") < 0)
 		return 3;
-	return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? 4 : 0;
+	return 0;
 }
 
-static void files_of_the_pod_directory_can_be_written(void **state)
+static void files_below_its_directory_can_be_written(void **state)
 {
 	struct fixture *f = *state;
 
@@ -125,14 +126,21 @@ static void files_of_the_pod_directory_can_be_written(void **state)
 
 static int do_foreign_files(void)
 {
+	int fd = open("image", O_WRONLY | O_CREAT, 0666), socket = open("socket", O_CREAT, 0666);
+
 	enter();
-	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
+	if (fd < 0 || socket < 0)
 		return 1;
-	if (open("../x", O_WRONLY | O_CREAT, 0600) >= 0 || errno != EACCES)
+	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
 		return 2;
-	if (open("/proc/self/mem", O_RDWR) >= 0)
+	if (open("../x", O_WRONLY | O_CREAT, 0600) >= 0 || errno != EACCES)
 		return 3;
-	return 0;
+	if (open("image", O_WRONLY) >= 0 || open("new", O_WRONLY | O_CREAT, 0600) >= 0)
+		return 4;
+	if (rename("image", "state/image") == 0 || open("/proc/self/mem", O_RDWR) >= 0)
+		return 5;
+	/* what is open stays open, and the pod's socket can be taken away */
+	return write_all(fd, "x", 1) < 0 || unlink("socket") < 0 ? 6 : 0;
 }
 
 static bool have_landlock(void)
@@ -164,6 +172,7 @@ static const struct call {
 	{SYS_kill, {1, SIGKILL, 0}},
 	{SYS_tgkill, {1, 1, SIGKILL}},
 	{SYS_socket, {AF_INET, SOCK_STREAM, 0}},
+	{SYS_socket, {AF_UNIX, SOCK_STREAM, 0}},
 	{SYS_socket, {AF_NETLINK, SOCK_RAW, 0}},
 	{SYS_connect, {0, 0, 0}},
 	{SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC}},
@@ -288,7 +297,7 @@ static void a_machine_lives_and_ends_in_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(files_of_the_pod_directory_can_be_written),
+		test(files_below_its_directory_can_be_written),
 		test(files_elsewhere_can_not_be_opened),
 		test(other_calls_end_the_process_with_a_line),
 		test(no_capability_is_left),
