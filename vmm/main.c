@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,6 +84,20 @@ static int print_probe(void)
 	return fputs(str_get(&text), stdout) < 0 || fflush(stdout) != 0 ? EXIT_USAGE : 0;
 }
 
+/*
+ * Each device takes two descriptors or more and each layer of an image one, so a large pod needs
+ * more than the usual soft limit, which is there for programs that use select().
+ */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 /* rkt's stage1 run entry point. The process ends here: nothing waits for the VM to be torn down. */
 static int run_pod(int argc, char **argv, uint64_t start_ns)
 {
@@ -91,6 +106,7 @@ static int run_pod(int argc, char **argv, uint64_t start_ns)
 	int status;
 
 	log_init("stage1", LOG_INFO);
+	raise_file_limit();
 	if (stage1_parse(argc, argv, &args, &err) == 0) {
 		if (args.debug)
 			log_init("stage1", LOG_DEBUG);
