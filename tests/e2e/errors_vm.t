@@ -94,11 +94,12 @@ TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run \
 	--uuid-file-save="$WORK/uuid" "$IMAGES/busybox.aci" --exec=/bin/sleep -- 1000 \
 	>"$WORK/out" 2>"$WORK/err" </dev/null &
 pid=$!
-run_tripod status --wait-ready=280s --uuid-file="$WORK/uuid" 2>/dev/null
-while [ "$status" = 1 ]; do # until the file is there
+for _ in $(seq 150); do # until the pod is there
+	[ ! -s "$WORK/uuid" ] || break
 	sleep 0.2
-	LIMIT=300 run_tripod status --wait-ready=280s --uuid-file="$WORK/uuid"
 done
+LIMIT=300
+run_tripod status --wait-ready=280s --uuid-file="$WORK/uuid"
 like 'it runs' "$out" '^state=running$'
 like 'the pid is that of the process we started' "$out" "^pid=$pid\$"
 kill -KILL "$pid"

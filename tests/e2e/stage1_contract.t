@@ -90,7 +90,10 @@ EOM
 "$TRIPOD" --dir="$DATA" --insecure-options=image run --stage1-path="$WORK/slow.aci" \
 	--uuid-file-save="$WORK/slow" "$app" --hostname=h 2>"$WORK/slow.err" &
 slow=$!
-while [ ! -s "$WORK/slow" ]; do sleep 0.1; done
+for _ in $(seq 300); do # until the pod is there
+	[ ! -s "$WORK/slow" ] || break
+	sleep 0.1
+done
 run_tripod status --wait-ready=20s --uuid-file="$WORK/slow"
 is 'status --wait-ready waits for the supervisor' "$status" 0
 like 'a pod whose lock is held runs' "$out" '^state=running$'
