@@ -409,6 +409,8 @@ int oci_config_convert(struct json_object *config, const struct oci_source *sour
 	json_add(manifest, "labels", labels);
 	json_add(manifest, "app", convert.app = json_object_new_object());
 	json_add(manifest, "annotations", convert.annotations = json_object_new_array());
+	if (!json_object_is_type(config, json_type_object))
+		return error_set(err, -EBADMSG, "the image's config is no object");
 	if (!name)
 		return error_set(err, -EBADMSG, "no image name can be made of \"%.200s\"",
 				 source->name);

@@ -25,6 +25,6 @@ struct oci_source {
  */
 int oci_config_convert(struct json_object *config, const struct oci_source *source,
 		       struct json_object **ret, struct strv *warnings, struct error *err)
-	__attribute__((nonnull));
+	__attribute__((nonnull(2, 3, 4, 5)));
 
 #endif

@@ -43,8 +43,9 @@ struct oci_desc {
 	uint64_t size;
 };
 
+/* Here and below: the JSON may be anything, NULL (a null) too. */
 int oci_desc_parse(struct json_object *obj, struct oci_desc *ret, struct error *err)
-	__attribute__((nonnull));
+	__attribute__((nonnull(2, 3)));
 
 struct oci_manifest {
 	struct oci_desc config;
@@ -54,7 +55,7 @@ struct oci_manifest {
 
 /* Read a manifest document. It must be nothing else besides (CVE-2021-41190). */
 int oci_manifest_parse(struct json_object *doc, struct oci_manifest *ret, struct error *err)
-	__attribute__((nonnull));
+	__attribute__((nonnull(2, 3)));
 
 /* What to look for in an index. */
 struct oci_wanted {
@@ -64,10 +65,10 @@ struct oci_wanted {
 
 /* Choose from an index document: -ENOENT with what there is when nothing fits. */
 int oci_index_choose(struct json_object *doc, const struct oci_wanted *wanted, struct oci_desc *ret,
-		     struct error *err) __attribute__((nonnull));
+		     struct error *err) __attribute__((nonnull(2, 3, 4)));
 
 /* A config's diff_ids: their number must be n. */
 int oci_diff_ids(struct json_object *config, struct oci_digest *ret, size_t n, struct error *err)
-	__attribute__((nonnull(1, 4)));
+	__attribute__((nonnull(4)));
 
 #endif
