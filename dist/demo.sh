@@ -60,7 +60,7 @@ show 7 "$busybox" --exec=/bin/sh -- -c 'echo out; echo err >&2; exit 7'
 
 say 'A real dynamic program computes something over its own standard library'
 show 0 "$python" -- -c '
-import ast, pathlib, sys
+import pathlib, sys
 files = sorted(pathlib.Path("/usr/lib/python3.11").glob("*.py"))
 lines = sum(len(f.read_bytes().splitlines()) for f in files)
 print(f"Python {sys.version.split()[0]}: {len(files)} modules, {lines} lines")

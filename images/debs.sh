@@ -28,6 +28,7 @@ mkdir -p "$out"
 for file in "$here"/*.packages; do
 	name=$(basename "$file" .packages)
 	mapfile -t packages < <(sed -e 's/#.*//' "$file" | tr -s ' \t' '\n' | sed '/^$/d')
+	[ -e "$out/$name.list" ] || echo "deps: packages for $name.aci"
 	fetch "$name" >/dev/null 2>&1 && continue
 	# The machine's package lists are missing or old: use lists of our own.
 	lists=(-o "Dir::State::Lists=$out/lists" -o "Dir::Cache=$out/cache")
