@@ -13,219 +13,20 @@
  * nobody receives, so that the app gets EPIPE as it would without a VM, and what is on its way is
  * dropped.
  *
- * Our descriptors' open file descriptions are shared with whoever started us, so O_NONBLOCK must
- * not be set on them. A pipe or terminal is opened once more through /proc, which gives a
- * description of our own; where that is refused, a write follows a poll(2) and is small enough not
- * to block (PIPE_BUF). Sockets have MSG_DONTWAIT. Files and devices that epoll does not know never
- * block.
- *
  * Input: descriptor 0 is read only when the guest has taken what was read before.
  */
-#include "vmm/stream.h"
+#include "vmm/stream_priv.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/util.h"
-
-enum fd_kind {
-	FD_PLAIN,    /* never blocks */
-	FD_NONBLOCK, /* opened once more */
-	FD_SOCKET,
-	FD_POLLED,
-};
-
-struct sink {
-	int fd, own_fd; /* what is written; to be closed if it is ours, else -1 */
-	enum fd_kind kind;
-	bool dead, blocked;
-	int error; /* errno it died of, 0 while it lives */
-	uint8_t *buf;
-	size_t start, len;
-};
-
-/* An app's stdout (or terminal) or stderr. */
-struct output {
-	const char *name;
-	bool dialled, eof;
-	struct sink *sink; /* NULL: discarded */
-	char *line;	   /* STREAM_LINE_MAX bytes; NULL: bytes are passed on as they are */
-	size_t line_len;
-};
-
-struct app {
-	uint32_t flags;
-	bool in_dialled;
-	struct output out[2];
-};
-
-/* A connection to the stream port, by its number. */
-struct slot {
-	bool used, bound;
-	uint8_t header[sizeof(struct agent_stream)];
-	unsigned header_len;
-	struct output *out; /* NULL: input */
-};
-
-struct streams {
-	struct vsock *vs;
-	struct loop *loop;
-	struct app *apps;
-	unsigned napps;
-	struct sink sink[2];
-	int current;   /* connection whose bytes are being taken, -1: none */
-	unsigned next; /* connection that goes first when a sink has room again */
-	struct {
-		int fd, own_fd;
-		enum fd_kind kind;
-		int conn; /* -1: not (or no longer) dialled */
-		unsigned app;
-		bool watched, eof, eof_sent;
-		size_t start, len;
-		uint8_t buf[STREAM_STDIN_BUF];
-	} in;
-	struct slot slot[VSOCK_CONNS_MAX];
-};
-
-/* How to use fd without blocking; *ret_own is a description of our own, to be used instead, or -1.
- */
-static enum fd_kind fd_kind_of(int fd, int flags, int *ret_own)
-{
-	struct stat st;
-	char path[32];
-
-	*ret_own = -1;
-	if (fstat(fd, &st) < 0 || S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
-		return FD_PLAIN;
-	if (S_ISSOCK(st.st_mode))
-		return FD_SOCKET;
-	if (!S_ISFIFO(st.st_mode) && !isatty(fd))
-		return FD_PLAIN;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	*ret_own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return *ret_own >= 0 ? FD_NONBLOCK : FD_POLLED;
-}
-
-static void sink_open(struct streams *st, unsigned index, int fd)
-{
-	struct sink *sink = &st->sink[index];
-	struct error ignored;
-
-	sink->kind = fd_kind_of(fd, O_WRONLY, &sink->own_fd);
-	sink->fd = sink->own_fd >= 0 ? sink->own_fd : fd;
-	if (sink->kind != FD_PLAIN &&
-	    loop_add(st->loop, sink->fd, 0, LOOP_STREAM_OUT, index, &ignored) < 0)
-		sink->kind = FD_PLAIN;
-	if (fcntl(fd, F_GETFD) < 0) { /* started with a closed descriptor */
-		sink->dead = true;
-		sink->kind = FD_PLAIN;
-	}
-}
-
-static void sink_watch(struct streams *st, struct sink *sink, bool on)
-{
-	sink->blocked = on;
-	if (sink->kind != FD_PLAIN)
-		loop_set(st->loop, sink->fd, on ? EPOLLOUT : 0, LOOP_STREAM_OUT,
-			 (uint32_t)(sink - st->sink));
-}
-
-static void sink_die(struct streams *st, struct sink *sink, int error)
-{
-	if (sink->dead)
-		return;
-	if (sink->kind != FD_PLAIN)
-		loop_del(st->loop, sink->fd);
-	sink->dead = true;
-	sink->blocked = false;
-	sink->error = error;
-	sink->len = 0;
-	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++) {
-		struct output *out = st->slot[i].used ? st->slot[i].out : NULL;
-
-		if (!out || out->sink != sink)
-			continue;
-		vsock_shutdown(st->vs, i, VSOCK_SHUTDOWN_RCV);
-		if ((int)i != st->current)
-			vsock_flush(st->vs, i);
-	}
-}
-
-/* How many bytes were written; less than all: the sink is blocked or dead. */
-static size_t sink_writev(struct streams *st, struct sink *sink, const struct iovec *iov,
-			  unsigned n)
-{
-	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = n};
-	struct pollfd poll_out = {.fd = sink->fd, .events = POLLOUT};
-	ssize_t r = -1;
-
-	if (sink->dead || sink->blocked)
-		return 0;
-	do {
-		switch (sink->kind) {
-		case FD_SOCKET:
-			r = sendmsg(sink->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-			break;
-		case FD_POLLED:
-			errno = EAGAIN;
-			if (poll(&poll_out, 1, 0) > 0)
-				r = write(sink->fd, iov[0].iov_base,
-					  MIN(iov[0].iov_len, (size_t)PIPE_BUF));
-			break;
-		case FD_PLAIN:
-		case FD_NONBLOCK:
-			r = writev(sink->fd, iov, (int)n);
-			break;
-		}
-	} while (r < 0 && errno == EINTR);
-	if (r >= 0)
-		return (size_t)r;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		sink_watch(st, sink, true);
-	else
-		sink_die(st, sink, errno);
-	return 0;
-}
-
-/* Write what lines have gathered. */
-static void sink_flush(struct streams *st, struct sink *sink)
-{
-	while (sink->len) {
-		struct iovec iov = {sink->buf + sink->start, sink->len};
-		size_t n = sink_writev(st, sink, &iov, 1);
-
-		if (!n)
-			return;
-		sink->start += n;
-		sink->len -= n;
-	}
-	sink->start = 0;
-}
-
-static void sink_put(struct sink *sink, const void *data, size_t len)
-{
-	memcpy(sink->buf + sink->start + sink->len, data, len);
-	sink->len += len;
-}
-
-/* Room for len more bytes behind what is gathered, by writing some of it if need be. */
-static bool sink_room(struct streams *st, struct sink *sink, size_t len)
-{
-	if (sink->start + sink->len + len <= STREAM_SINK_BUF)
-		return true;
-	sink_flush(st, sink);
-	memmove(sink->buf, sink->buf + sink->start, sink->len);
-	sink->start = 0;
-	return !sink->dead && sink->len + len <= STREAM_SINK_BUF;
-}
 
 /* Emit "NAME: ", the gathered part of the line, its end, a newline. False when there is no room. */
 static bool emit_line(struct streams *st, struct output *out, const void *end, size_t len)
@@ -582,7 +383,7 @@ static void in_open(struct streams *st, int fd)
 		if (fd < 0 || !(st->apps[i].flags & (PLAN_TTY | PLAN_STDIN)))
 			continue;
 		st->in.app = i;
-		st->in.kind = fd_kind_of(fd, O_RDONLY, &st->in.own_fd);
+		st->in.kind = sink_fd_kind(fd, O_RDONLY, &st->in.own_fd);
 		st->in.fd = st->in.own_fd >= 0 ? st->in.own_fd : fd;
 	}
 }

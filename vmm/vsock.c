@@ -16,7 +16,7 @@
  *
  * Counters of bytes are 32 bits and wrap, as the specification has them; only differences count.
  */
-#include "vmm/vsock.h"
+#include "vmm/vsock_priv.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,53 +25,6 @@
 #include <sys/mman.h>
 
 #include "common/util.h"
-
-enum {
-	QUEUE_RX,
-	QUEUE_TX,
-	QUEUE_EVENT,
-	QUEUES,
-};
-
-enum {
-	VIRTIO_VSOCK_OP_REQUEST = 1,
-	VIRTIO_VSOCK_OP_RESPONSE = 2,
-	VIRTIO_VSOCK_OP_RST = 3,
-	VIRTIO_VSOCK_OP_SHUTDOWN = 4,
-	VIRTIO_VSOCK_OP_RW = 5,
-	VIRTIO_VSOCK_OP_CREDIT_UPDATE = 6,
-	VIRTIO_VSOCK_OP_CREDIT_REQUEST = 7,
-};
-
-#define VIRTIO_VSOCK_F_STREAM	 0
-#define VIRTIO_VSOCK_TYPE_STREAM 1
-
-struct virtio_vsock_hdr {
-	uint64_t src_cid, dst_cid;
-	uint32_t src_port, dst_port;
-	uint32_t len;
-	uint16_t type, op;
-	uint32_t flags;
-	uint32_t buf_alloc, fwd_cnt;
-} __attribute__((packed));
-
-_Static_assert(sizeof(struct virtio_vsock_hdr) == 44, "virtio 1.2 section 5.10.6");
-
-/* struct vsock_conn.owed, in the order they are paid */
-#define OWE_RESPONSE (1U << 0)
-#define OWE_CREDIT   (1U << 1)
-#define OWE_SHUTDOWN (1U << 2)
-#define OWE_RST	     (1U << 3)
-
-static struct vsock *vsock_of(struct virtio_device *dev)
-{
-	return (struct vsock *)dev;
-}
-
-static uint32_t kept(const struct vsock_conn *c)
-{
-	return c->rx_cnt - c->fwd_cnt;
-}
 
 static uint8_t *buf_of(struct vsock *vs, const struct vsock_conn *c)
 {
@@ -183,11 +136,11 @@ static bool pay_stray(struct vsock *vs)
 }
 
 /* Tell the endpoint that the guest's bytes have ended, and let go of a slot nobody needs. */
-static void settle(struct vsock *vs, struct vsock_conn *c)
+void vsock_settle(struct vsock *vs, struct vsock_conn *c)
 {
 	unsigned i = (unsigned)(c - vs->conn);
 
-	if (c->state == VSOCK_FREE || kept(c))
+	if (c->state == VSOCK_FREE || vsock_kept(c))
 		return;
 	if ((c->state == VSOCK_GONE || c->peer_shut & VSOCK_SHUTDOWN_SEND) && !c->told_eof) {
 		c->told_eof = true;
@@ -206,32 +159,32 @@ static void settle(struct vsock *vs, struct vsock_conn *c)
 }
 
 /* The connection ends for the guest; reset says whether it has to be told. */
-static void conn_end(struct vsock *vs, struct vsock_conn *c, bool reset)
+void vsock_conn_end(struct vsock *vs, struct vsock_conn *c, bool reset)
 {
 	c->state = VSOCK_GONE;
 	c->want_write = false;
 	c->owed = reset ? OWE_RST : 0;
-	settle(vs, c);
+	vsock_settle(vs, c);
 }
 
-static void owe(struct vsock_conn *c, uint8_t what)
+void vsock_owe(struct vsock_conn *c, uint8_t what)
 {
 	if (c->state == VSOCK_OPEN)
 		c->owed |= what;
 }
 
 /* Bytes were taken: the guest is told when its idea of the room has become half of it. */
-static void taken(struct vsock_conn *c, size_t n)
+void vsock_taken(struct vsock_conn *c, size_t n)
 {
-	assert(n <= kept(c));
+	assert(n <= vsock_kept(c));
 	c->fwd_cnt += (uint32_t)n;
 	if (c->fwd_cnt - c->fwd_told >= VSOCK_CREDIT / 2)
-		owe(c, OWE_CREDIT);
+		vsock_owe(c, OWE_CREDIT);
 }
 
 /* Keep len bytes behind those that are kept already; there is room, the credit says so. */
-static void keep(struct vsock *vs, struct vsock_conn *c, const struct iovec *iov, unsigned n,
-		 size_t skip, uint32_t used)
+void vsock_keep(struct vsock *vs, struct vsock_conn *c, const struct iovec *iov, unsigned n,
+		size_t skip, uint32_t used)
 {
 	uint8_t *buf = buf_of(vs, c);
 
@@ -265,8 +218,8 @@ void vsock_flush(struct vsock *vs, unsigned conn)
 	struct vsock_conn *c = &vs->conn[conn];
 
 	assert(conn < VSOCK_CONNS_MAX);
-	while (c->state != VSOCK_FREE && kept(c)) {
-		uint32_t len = kept(c), first = MIN(len, VSOCK_CREDIT - c->buf_start);
+	while (c->state != VSOCK_FREE && vsock_kept(c)) {
+		uint32_t len = vsock_kept(c), first = MIN(len, VSOCK_CREDIT - c->buf_start);
 		struct iovec iov[2] = {
 			{buf_of(vs, c) + c->buf_start, first},
 			{buf_of(vs, c), len - first},
@@ -276,16 +229,16 @@ void vsock_flush(struct vsock *vs, unsigned conn)
 		if (c->state == VSOCK_FREE || c->silent)
 			break;
 		if (took) {
-			taken(c, took);
+			vsock_taken(c, took);
 			c->buf_start = (uint32_t)((c->buf_start + took) % VSOCK_CREDIT);
 		}
 		if (took < len)
 			break;
 	}
-	settle(vs, c);
+	vsock_settle(vs, c);
 	if (c->owed)
 		pay(vs, c);
-	settle(vs, c);
+	vsock_settle(vs, c);
 	virtio_signal_used(&vs->dev, QUEUE_RX);
 }
 
@@ -325,7 +278,7 @@ void vsock_shutdown(struct vsock *vs, unsigned conn, unsigned flags)
 	c->our_shut |= (uint8_t)flags;
 	if (flags & VSOCK_SHUTDOWN_SEND)
 		c->want_write = false;
-	owe(c, OWE_SHUTDOWN);
+	vsock_owe(c, OWE_SHUTDOWN);
 	pay(vs, c);
 	virtio_signal_used(&vs->dev, QUEUE_RX);
 }
@@ -340,10 +293,10 @@ void vsock_reset(struct vsock *vs, unsigned conn)
 	c->silent = true;
 	c->fwd_cnt = c->rx_cnt;
 	if (c->state == VSOCK_OPEN)
-		conn_end(vs, c, true);
+		vsock_conn_end(vs, c, true);
 	if (c->owed)
 		pay(vs, c);
-	settle(vs, c);
+	vsock_settle(vs, c);
 	virtio_signal_used(&vs->dev, QUEUE_RX);
 }
 
@@ -358,7 +311,7 @@ static void pump(struct vsock *vs)
 
 		if (c->owed)
 			room = pay(vs, c);
-		settle(vs, c);
+		vsock_settle(vs, c);
 		if (room && c->want_write && peer_free(c)) {
 			c->want_write = false;
 			vs->ops->writable(vs->ctx, at);
@@ -369,170 +322,10 @@ static void pump(struct vsock *vs)
 	virtio_signal_used(&vs->dev, QUEUE_RX);
 }
 
-/* An RST for a packet that belongs to no connection; dropped when too many are owed already. */
-static void stray(struct vsock *vs, const struct virtio_vsock_hdr *hdr)
-{
-	if (hdr->op == VIRTIO_VSOCK_OP_RST)
-		return;
-	if (vs->nstray == VSOCK_STRAY_MAX) {
-		vs->dropped++;
-		return;
-	}
-	vs->stray[vs->nstray].guest_cid = hdr->src_cid;
-	vs->stray[vs->nstray].host_cid = hdr->dst_cid;
-	vs->stray[vs->nstray].guest_port = hdr->src_port;
-	vs->stray[vs->nstray].host_port = hdr->dst_port;
-	vs->stray[vs->nstray].type = hdr->type;
-	vs->nstray++;
-}
-
-static struct vsock_conn *conn_find(struct vsock *vs, const struct virtio_vsock_hdr *hdr,
-				    enum vsock_conn_state state)
-{
-	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++) {
-		struct vsock_conn *c = &vs->conn[i];
-
-		if (c->state == state && c->guest_port == hdr->src_port &&
-		    c->host_port == hdr->dst_port)
-			return c;
-	}
-	return NULL;
-}
-
-static void on_request(struct vsock *vs, const struct virtio_vsock_hdr *hdr)
-{
-	struct vsock_conn *c = NULL;
-
-	for (unsigned i = 0; i < VSOCK_CONNS_MAX && !c; i++)
-		if (vs->conn[i].state == VSOCK_FREE)
-			c = &vs->conn[i];
-	if (!c) {
-		stray(vs, hdr);
-		return;
-	}
-	*c = (struct vsock_conn){
-		.state = VSOCK_OPEN,
-		.guest_port = hdr->src_port,
-		.host_port = hdr->dst_port,
-		.peer_alloc = hdr->buf_alloc,
-		.peer_fwd = hdr->fwd_cnt,
-	};
-	if (!vs->ops->accept(vs->ctx, (unsigned)(c - vs->conn), hdr->dst_port)) {
-		*c = (struct vsock_conn){.state = VSOCK_FREE};
-		stray(vs, hdr);
-	} else {
-		owe(c, OWE_RESPONSE);
-	}
-}
-
-static void on_rw(struct vsock *vs, struct vsock_conn *c, struct vq_chain *chain, uint32_t len)
-{
-	struct iovec iov[VQ_CHAIN_MAX];
-	uint32_t before = kept(c);
-	size_t took = 0;
-	int n;
-
-	if (len > VSOCK_CREDIT - before || c->peer_shut & VSOCK_SHUTDOWN_SEND) {
-		vs->dropped++;
-		conn_end(vs, c, true);
-		return;
-	}
-	if (!len)
-		return;
-	n = vq_chain_read_iov(chain, len, iov);
-	assert(n > 0); /* the caller compared len with what is there */
-	c->rx_cnt += len;
-	if (c->our_shut & VSOCK_SHUTDOWN_RCV)
-		took = len; /* sent before the guest saw that nobody listens */
-	else if (!before)
-		took = vs->ops->data(vs->ctx, (unsigned)(c - vs->conn), iov, (unsigned)n, len);
-	if (c->state != VSOCK_OPEN)
-		return;
-	if (took < len)
-		keep(vs, c, iov, (unsigned)n, took, before);
-	if (took)
-		taken(c, took);
-}
-
-static void on_shutdown(struct vsock *vs, struct vsock_conn *c, uint32_t flags)
-{
-	c->peer_shut |= flags & (VSOCK_SHUTDOWN_RCV | VSOCK_SHUTDOWN_SEND);
-	if (c->peer_shut == (VSOCK_SHUTDOWN_RCV | VSOCK_SHUTDOWN_SEND))
-		conn_end(vs, c, true);
-	else if (c->want_write && c->peer_shut & VSOCK_SHUTDOWN_RCV) {
-		c->want_write = false; /* vsock_send() takes everything now */
-		vs->ops->writable(vs->ctx, (unsigned)(c - vs->conn));
-	}
-	settle(vs, c);
-}
-
-static void on_packet(struct vsock *vs, struct vsock_conn *c, struct vq_chain *chain,
-		      const struct virtio_vsock_hdr *hdr)
-{
-	c->peer_alloc = hdr->buf_alloc;
-	c->peer_fwd = hdr->fwd_cnt;
-	switch (hdr->op) {
-	case VIRTIO_VSOCK_OP_RST:
-		conn_end(vs, c, false);
-		break;
-	case VIRTIO_VSOCK_OP_SHUTDOWN:
-		on_shutdown(vs, c, hdr->flags);
-		break;
-	case VIRTIO_VSOCK_OP_RW:
-		on_rw(vs, c, chain, hdr->len);
-		break;
-	case VIRTIO_VSOCK_OP_CREDIT_UPDATE:
-		break;
-	case VIRTIO_VSOCK_OP_CREDIT_REQUEST:
-		owe(c, OWE_CREDIT);
-		break;
-	default: /* REQUEST again, RESPONSE to nothing, unknown */
-		vs->dropped++;
-		conn_end(vs, c, true);
-	}
-}
-
-/* One packet from the guest. Nothing is ever written into its chain. */
-static int64_t tx_chain(struct virtio_device *dev, struct vq_chain *chain)
-{
-	struct vsock *vs = vsock_of(dev);
-	struct virtio_vsock_hdr hdr;
-	struct vsock_conn *c;
-	size_t payload;
-
-	if (vq_chain_read(chain, &hdr, sizeof(hdr)) != sizeof(hdr) ||
-	    hdr.src_cid != VSOCK_GUEST_CID) {
-		vs->dropped++;
-		return 0;
-	}
-	payload = chain->read_len - sizeof(hdr);
-	if (hdr.dst_cid != VSOCK_HOST_CID || hdr.type != VIRTIO_VSOCK_TYPE_STREAM) {
-		stray(vs, &hdr);
-		return 0;
-	}
-	c = conn_find(vs, &hdr, VSOCK_OPEN);
-	if (hdr.len > payload || hdr.len > VSOCK_PKT_MAX) {
-		vs->dropped++;
-		if (c)
-			conn_end(vs, c, true);
-		else
-			stray(vs, &hdr);
-	} else if (c) {
-		on_packet(vs, c, chain, &hdr);
-	} else if ((c = conn_find(vs, &hdr, VSOCK_GONE)) && c->owed) {
-		vs->dropped++; /* the owed RST is the answer */
-	} else if (hdr.op == VIRTIO_VSOCK_OP_REQUEST) {
-		on_request(vs, &hdr);
-	} else {
-		stray(vs, &hdr);
-	}
-	return 0;
-}
-
 static void vsock_notify(struct virtio_device *dev, unsigned queue)
 {
 	if (queue == QUEUE_TX)
-		virtio_drain(dev, QUEUE_TX, tx_chain);
+		virtio_drain(dev, QUEUE_TX, vsock_tx);
 	/* the event queue's buffers wait for a restored snapshot, whose first event they carry */
 	if (queue != QUEUE_EVENT)
 		pump(vsock_of(dev));
@@ -573,7 +366,7 @@ void vsock_wake(struct vsock *vs)
 	(void)!read(vs->wakefd, &n, sizeof(n));
 	vsock_lock(vs);
 	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++)
-		settle(vs, &vs->conn[i]);
+		vsock_settle(vs, &vs->conn[i]);
 	vsock_unlock(vs);
 }
 

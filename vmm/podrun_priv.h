@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_PODRUN_PRIV_H
+#define VMM_PODRUN_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "vmm/agent.h"
+#include "vmm/control.h"
+#include "vmm/guest.h"
+#include "vmm/loop.h"
+#include "vmm/plan.h"
+#include "vmm/pod.h"
+#include "vmm/podrun.h"
+#include "vmm/stream.h"
+#include "vmm/tty.h"
+
+/* A running pod, between its set-up (podset.c) and its loop (podrun.c). */
+
+enum phase {
+	PHASE_BOOT,    /* until HELLO */
+	PHASE_START,   /* until every app was started */
+	PHASE_RUN,     /* until the last has ended */
+	PHASE_STREAMS, /* until their output is delivered */
+	PHASE_DONE,
+};
+
+struct podrun {
+	const struct stage1_args *args;
+	struct pod_spec pod;
+	struct plan_args plan_args;
+	uint8_t *plan;
+	size_t plan_len;
+	struct loop loop;
+	struct guest *guest;
+	struct agent agent;
+	struct streams *streams;
+	struct control control;
+	struct tty tty;
+	int sigfd;
+
+	enum phase phase;
+	bool reported[PLAN_APPS_MAX];
+	bool stopping; /* the apps were asked to end */
+	bool killed;   /* the VM is to end now */
+	int status;
+	uint64_t deadline_ns; /* of the phase, 0: none */
+	uint64_t stop_deadline_ns;
+	uint64_t start_ns, mark_ns;
+};
+
+/*
+ * From the manifest to a machine that could start, with everything the loop needs. What it made
+ * before a failure is run's all the same.
+ */
+int podrun_set_up(struct podrun *run, struct error *err) __attribute__((nonnull));
+
+#endif
