@@ -7,6 +7,11 @@
  * With CLONE_NEWNS it has its own mounts from the first instruction. Descriptors and signal mask
  * are copies, so what it does to them is its own affair.
  *
+ * A terminal is a session's, and when a session's leader exits, the kernel throws away what was
+ * written to the terminal and not read yet: the app's last words. So the leader is init, which never
+ * exits, and the app is a process group in the foreground. That goes once; should a second app of a
+ * pod have a terminal, it leads a session of its own.
+ *
  * Nothing is left to undo when it fails: its mounts end with its namespace, and our ends of the
  * pipes are closed by whoever made them.
  */
@@ -39,6 +44,7 @@ struct launch {
 	unsigned index;
 	const char *hostname;	  /* or NULL */
 	int fd[INIT_APP_STREAMS]; /* the app's ends; all three are the terminal with PLAN_TTY */
+	bool in_session;	  /* the terminal is init's session's */
 	int code;		  /* result: AGENT_EXIT_... once it failed */
 	struct init_text *why;
 };
@@ -94,8 +100,23 @@ static int resolve(struct launch *launch, uint32_t *uid, uint32_t *gid)
 	return 0;
 }
 
-/* Put the app's ends in their places and make it leader of a session, with the terminal if any. */
-static int set_streams(struct launch *launch, uint32_t uid, uint32_t gid)
+/* Become leader of a session, with the terminal if any; or of the foreground of init's. */
+static int set_session(const struct launch *launch)
+{
+	pid_t self;
+
+	if (!launch->in_session)
+		return setsid() < 0 || (launch->plan->flags & PLAN_TTY &&
+					ioctl(0, TIOCSCTTY, 0) < 0)
+			       ? -errno
+			       : 0;
+	self = getpid();
+	/* SIGTTOU is blocked still, so a process of the background may do that */
+	return setpgid(0, 0) < 0 || ioctl(0, TIOCSPGRP, &self) < 0 ? -errno : 0;
+}
+
+/* Put the app's ends in their places. */
+static int set_streams(const struct launch *launch, uint32_t uid, uint32_t gid)
 {
 	for (int i = 0; i < INIT_APP_STREAMS; i++) {
 		/* /dev/stdout can be opened by the app only when it is its own */
@@ -104,11 +125,7 @@ static int set_streams(struct launch *launch, uint32_t uid, uint32_t gid)
 		if (dup2(launch->fd[i], i) < 0)
 			return -errno;
 	}
-	if (setsid() < 0)
-		return -errno;
-	if (launch->plan->flags & PLAN_TTY && ioctl(0, TIOCSCTTY, 0) < 0)
-		return -errno;
-	return 0;
+	return set_session(launch);
 }
 
 /* From a copy of init to the app's program. Returns only on failure, which it has recorded. */
@@ -124,14 +141,12 @@ static int become(struct launch *launch)
 		return fail(launch, AGENT_EXIT_ROOTFS);
 	if (resolve(launch, &uid, &gid) < 0)
 		return -1;
-	r = launch->fd[0] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : 0;
-	if (launch->fd[0] < 0 && r >= 0)
-		launch->fd[0] = r;
-	if (r >= 0)
-		r = set_streams(launch, uid, gid);
+	if (launch->fd[0] < 0)
+		launch->fd[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	r = launch->fd[0] < 0 ? -errno : set_streams(launch, uid, gid);
 	if (r < 0) {
 		init_text_set(launch->why, 0, "setting up the streams");
-		init_text_add_errno(launch->why, errno);
+		init_text_add_errno(launch->why, r);
 		return fail(launch, AGENT_EXIT_STDIN);
 	}
 	if (chdir(plan->workdir) < 0) {
@@ -161,7 +176,7 @@ static int launched(void *arg)
 
 /* A terminal of a fresh devpts: master at ret, the app's side three times in fd. */
 static int make_terminal(const struct init_plan_app *plan, int fd[INIT_APP_STREAMS], int *ret,
-			 struct init_text *why)
+			 bool *ret_in_session, struct init_text *why)
 {
 	struct winsize size = {.ws_row = plan->rows, .ws_col = plan->columns};
 	int master, slave = -1, unlock = 0;
@@ -180,25 +195,29 @@ static int make_terminal(const struct init_plan_app *plan, int fd[INIT_APP_STREA
 			close(master);
 		return init_text_fail(why, r, "making a terminal in", "/pts");
 	}
+	setsid(); /* fails for the second, and then so does the next */
+	*ret_in_session = ioctl(slave, TIOCSCTTY, 0) == 0;
 	*ret = master;
 	for (int i = 0; i < INIT_APP_STREAMS; i++)
 		fd[i] = slave;
 	return 0;
 }
 
-/* Both ends of the app's streams: the app's in fd, ours in ret. */
-static int make_streams(const struct init_plan_app *plan, int fd[INIT_APP_STREAMS],
-			struct init_app_ends *ret, struct init_text *why)
+/* Both ends of the app's streams: the app's in launch, ours in ret. */
+static int make_streams(struct launch *launch, struct init_app_ends *ret)
 {
+	const struct init_plan_app *plan = launch->plan;
+	int *fd = launch->fd;
+
 	for (int i = 0; i < INIT_APP_STREAMS; i++)
 		fd[i] = ret->fd[i] = -1;
 	if (plan->flags & PLAN_TTY)
-		return make_terminal(plan, fd, &ret->fd[0], why);
+		return make_terminal(plan, fd, &ret->fd[0], &launch->in_session, launch->why);
 	for (int i = plan->flags & PLAN_STDIN ? 0 : 1; i < INIT_APP_STREAMS; i++) {
 		int ends[2];
 
 		if (pipe2(ends, O_CLOEXEC) < 0)
-			return init_text_fail(why, -errno, "making a pipe for", plan->name);
+			return init_text_fail(launch->why, -errno, "making a pipe for", plan->name);
 		fd[i] = ends[i == 0 ? 0 : 1];
 		ret->fd[i] = ends[i == 0 ? 1 : 0];
 	}
@@ -219,7 +238,7 @@ int init_app_start(struct init_app *app, const char *hostname, struct init_app_e
 	struct launch launch = {
 		.plan = app->plan, .index = app->index, .hostname = hostname, .why = why};
 
-	if (make_streams(app->plan, launch.fd, ret, why) < 0) {
+	if (make_streams(&launch, ret) < 0) {
 		launch.code = AGENT_EXIT_STDIN;
 	} else {
 		int in = launch.fd[0];

@@ -124,6 +124,7 @@ static void set_up_signals(void)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	sigaddset(&mask, SIGPIPE);
+	sigaddset(&mask, SIGTTOU); /* for app.c: of no effect on PID 1 either */
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	init.sigfd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (init.sigfd < 0)
@@ -296,10 +297,19 @@ static void reap(void)
 
 static void pump(struct init_app *app, struct init_stream *stream)
 {
-	if (app->state == INIT_APP_ENDING)
+	enum init_pump pumped;
+
+	if (app->state == INIT_APP_ENDING) {
 		end_app(app);
-	else if (init_stream_pump(stream) == INIT_PUMP_MORE)
+		return;
+	}
+	pumped = init_stream_pump(stream);
+	if (pumped == INIT_PUMP_MORE)
 		init.more = true;
+	/* the terminal has gone; the kernel would tell its session's leader, which is init */
+	if (pumped == INIT_PUMP_ENDED && app->plan->flags & PLAN_TTY &&
+	    app->state == INIT_APP_RUNNING)
+		kill(app->pid, SIGHUP);
 }
 
 /* Go on with the streams that gave way. Pumping one that has nothing is cheap and harmless. */

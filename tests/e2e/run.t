@@ -34,6 +34,7 @@ echo to-stdout >/dev/stdout
 echo text >/written && echo "written=$(cat /written)"
 echo err >&2
 echo to-stderr >/dev/stderr
+sleep 1000 & # holds the streams; must not hold up the end
 exit 7
 EOM
 run_tripod run --hostname=some-pod --set-env=FROM_SET=set "$busybox" --exec=/bin/sh \

@@ -27,7 +27,7 @@ def expect(master, pattern, limit=120):
     while not re.search(pattern, text):
         ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
         if not ready:
-            print("# missing %r in %r" % (pattern, text))
+            print("# missing %r in ...%r" % (pattern, text[-200:]))
             break
         text += os.read(master, 65536).decode(errors="replace")
     return text
@@ -38,7 +38,7 @@ def ok(good, name, text=""):
     count += 1
     print("%sok %d - %s" % ("" if good else "not ", count, name))
     if not good:
-        print("#", repr(text))
+        print("#", repr(text[-200:]))
 
 process, master, slave, before = start("--exec=/bin/sh")
 text = expect(master, r"[#$] ")
@@ -69,7 +69,10 @@ time.sleep(2)
 os.write(master, b"\x03")
 text = ask("echo =5", r"\n=5\r\n")
 ok("=5" in text, "^C interrupts what runs in the foreground, not the pod", text)
-os.write(master, b"exit 9\n")
+os.write(master, b"seq 1 3000 >/tmp/x; cat /tmp/x; exit 9\n")
+text = expect(master, r"\n3000\r\n")
+ok("\n1234\r\n" in text and text.endswith("\n3000\r\n"), "output just before the end arrives",
+   text[-100:])
 ok(process.wait(120) == 9, "the app's status comes back", str(process.returncode))
 ok(termios.tcgetattr(slave) == before, "our terminal is as it was")
 
