@@ -122,6 +122,9 @@ static int copy_content(int from, int to, const struct tree_inode *inode)
 {
 	off_t start = (off_t)inode->data, end = start + (off_t)inode->size, pos = start;
 
+	/* looking for a hole may take as long as the whole layer is: not for what can have none */
+	if (inode->size < IMAGE_HOLE_MIN)
+		return copy_range(from, to, start, 0, inode->size);
 	while (pos < end) {
 		off_t data = lseek(from, pos, SEEK_DATA), hole;
 		int r;

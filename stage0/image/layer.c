@@ -31,7 +31,6 @@
 
 #define WRITE_SIZE (512 * KIB) /* of the data file at a time */
 #define FLUSH_SIZE (8 * MIB)   /* started towards the disk at a time, so the last fsync is short */
-#define HOLE_MIN   (64 * KIB)  /* a gap from here on is a hole in the data file */
 
 struct pass {
 	const struct layer_job *job;
@@ -76,11 +75,11 @@ static int data_seek(struct pass *pass, uint64_t offset, struct error *err)
 		size_t n = (size_t)MIN(gap, sizeof(pass->buffer) - pass->used);
 		int r;
 
-		if (gap >= HOLE_MIN || n == 0) {
+		if (gap >= IMAGE_HOLE_MIN || n == 0) {
 			r = write_out(pass, err);
 			if (r < 0)
 				return r;
-			if (gap < HOLE_MIN)
+			if (gap < IMAGE_HOLE_MIN)
 				continue;
 			if (lseek(pass->data, (off_t)offset, SEEK_SET) < 0)
 				return error_errno(err, "writing the image's data");

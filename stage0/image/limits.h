@@ -8,6 +8,8 @@
 
 #define IMAGE_BLOCK 4096 /* EROFS block, and the alignment of every file's content */
 
+#define IMAGE_HOLE_MIN (64 * KIB) /* a gap in a file from here on is a hole in a layer's data */
+
 #define ENTRY_PATH_MAX	    4096	 /* PATH_MAX: longer can not be named by any program */
 #define ENTRY_COMPONENT_MAX 255		 /* NAME_MAX, and what EROFS can store */
 #define ENTRY_DEPTH_MAX	    256		 /* components of a path */
