@@ -219,41 +219,48 @@ static void unfinished(qemu_plugin_id_t id, void *userdata)
 	report();
 }
 
+static void add_symbol(uint64_t addr, const char *name)
+{
+	static size_t room;
+	struct symbol *symbol;
+
+	if (strcmp(name, "do_one_initcall") == 0)
+		addr_initcall = addr;
+	else if (strcmp(name, "swapgs_restore_regs_and_return_to_usermode") == 0)
+		addr_return = addr;
+	/* Of several names of a place the first one is as good as any. */
+	if (nsymbols > 0 && symbols[nsymbols - 1].addr == addr)
+		return;
+	if (nsymbols == room) {
+		room = room > 0 ? room * 2 : 4096;
+		symbols = realloc(symbols, room * sizeof(*symbols));
+		if (!symbols)
+			abort();
+	}
+	symbol = &symbols[nsymbols++];
+	*symbol = (struct symbol){.addr = addr, .name = strdup(name)};
+	if (!symbol->name)
+		abort();
+	for (size_t i = 0; i < sizeof(wait_functions) / sizeof(*wait_functions); i++)
+		if (strcmp(name, wait_functions[i]) == 0)
+			symbol->wait = true;
+}
+
+/* Lines of "ADDRESS TYPE NAME", sorted by address. */
 static int read_symbols(const char *path)
 {
 	FILE *in = fopen(path, "r");
-	size_t room = 0;
-	uint64_t addr;
-	char name[256], type;
+	char line[512], *end;
 
 	if (!in)
 		return -1;
-	while (fscanf(in, "%" SCNx64 " %c %255s", &addr, &type, name) == 3) {
-		if (addr < KERNEL_MAP || !strchr("tTwW", type))
-			continue;
-		if (strcmp(name, "do_one_initcall") == 0)
-			addr_initcall = addr;
-		else if (strcmp(name, "swapgs_restore_regs_and_return_to_usermode") == 0)
-			addr_return = addr;
-		if (nsymbols == room) {
-			struct symbol *more;
+	while (fgets(line, sizeof(line), in)) {
+		uint64_t addr = strtoull(line, &end, 16);
 
-			room = room > 0 ? room * 2 : 4096;
-			more = realloc(symbols, room * sizeof(*symbols));
-			if (!more)
-				abort();
-			symbols = more;
-		}
-		/* Of several names of a place the first one is as good as any. */
-		if (nsymbols > 0 && symbols[nsymbols - 1].addr == addr)
+		if (addr < KERNEL_MAP || strlen(end) < 4 || !strchr("tTwW", end[1]))
 			continue;
-		symbols[nsymbols] = (struct symbol){.addr = addr, .name = strdup(name)};
-		if (!symbols[nsymbols].name)
-			abort();
-		for (size_t i = 0; i < sizeof(wait_functions) / sizeof(*wait_functions); i++)
-			if (strcmp(name, wait_functions[i]) == 0)
-				symbols[nsymbols].wait = true;
-		nsymbols++;
+		end[strcspn(end, "\n")] = '\0';
+		add_symbol(addr, end + 3);
 	}
 	fclose(in);
 	return nsymbols > 0 ? 0 : -1;
