@@ -21,7 +21,7 @@ lint-shell:
 
 # Everything once more with clang: its warnings are not gcc's.
 lint-clang:
-	$(Q)$(MAKE) B=build/clang CC=clang libs progs tests
+	$(Q)$(MAKE) B=build/clang CC=clang libs progs tests fuzz-objects
 
 lint-tidy: $(LINT_C:%.c=$(LINT)/%.tidy)
 

@@ -28,6 +28,9 @@ picked = $(if $(T),$(foreach t,$(T),$(filter %/$(t) %/$(t).t %/test_$(t) %/fuzz_
 
 tests: $(UNIT_TESTS)
 
+# for lint: what a compiler says of them
+fuzz-objects: $(patsubst %.c,$(O)/%.o,$(wildcard tests/fuzz/*.c))
+
 $(UNIT_TESTS): $(B)/tests/unit/%: $(O)/tests/unit/%.o $(UNIT_HELPERS) $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
@@ -81,4 +84,4 @@ bench-built: all
 	$(Q)tests/bench/vmm
 	$(Q)$(if $(KERNEL_BENCH),$(MAKE) bench-kernel)
 
-.PHONY: bench-built tests fuzzers check-unit check-e2e check-fuzz check-built
+.PHONY: bench-built tests fuzz-objects fuzzers check-unit check-e2e check-fuzz check-built

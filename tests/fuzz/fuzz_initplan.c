@@ -8,12 +8,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static volatile size_t total; /* so that the reads below are not optimised away */
+
 /* Decode a plan and read every string of it to its end. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char *pool[INIT_POOL_MAX];
 	static struct init_plan plan;
-	static volatile size_t total;
 	uint8_t *bytes = malloc(size ? size : 1);
 	struct init_text why = {.len = 0};
 
