@@ -103,6 +103,10 @@ static int add_devices(struct guest *guest, const struct guest_params *params, s
 		r = machine_add_virtio(guest->machine, &guest->vsock->dev, err);
 	if (r == 0)
 		r = loop_add(loop, guest->vsock->wakefd, EPOLLIN, LOOP_VSOCK, 0, err);
+	if (r == 0)
+		r = rng_new(machine_memory(guest->machine), &guest->rng, err);
+	if (r == 0)
+		r = machine_add_virtio(guest->machine, &guest->rng->dev, err);
 	return r == 0 ? add_memory(guest, err) : r;
 }
 
@@ -155,6 +159,7 @@ void guest_free(struct guest *guest)
 	for (unsigned i = 0; i < guest->ndisks; i++)
 		blk_free(guest->disk[i]);
 	vsock_free(guest->vsock);
+	rng_free(guest->rng);
 	mem_free(guest->mem);
 	balloon_free(guest->balloon);
 	machine_free(guest->machine);

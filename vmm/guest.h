@@ -12,12 +12,14 @@
 #include "vmm/machine.h"
 #include "vmm/mem.h"
 #include "vmm/pod.h"
+#include "vmm/rng.h"
 #include "vmm/vsock.h"
 
 /*
- * A pod's machine with its devices: a disk an app, vsock, and for a pod with more than
- * GUEST_BOOT_MEMORY virtio-mem for the rest and a balloon that reports free pages. Each device costs
- * the guest 300 000 instructions before the first app runs, so there are no others.
+ * A pod's machine with its devices: a disk an app, vsock, a source of entropy, and for a pod with
+ * more than GUEST_BOOT_MEMORY virtio-mem for the rest and a balloon that reports free pages. Each
+ * device costs the guest up to 300 000 instructions before the first app runs, so there are no
+ * others.
  */
 
 #define GUEST_BOOT_MEMORY (UINT64_C(128) << 20) /* a kernel section: less boots no faster */
@@ -27,6 +29,7 @@ struct guest {
 	struct blk *disk[PLAN_APPS_MAX];
 	unsigned ndisks;
 	struct vsock *vsock;
+	struct rng *rng;
 	struct mem *mem;	 /* NULL: the guest boots with all it gets */
 	struct balloon *balloon; /* likewise */
 	int kernel;		 /* owned, for the guest's last words */
