@@ -67,7 +67,7 @@ print(f"Python {sys.version.split()[0]}: {len(files)} modules, {lines} lines")
 '
 
 say 'Two apps in one pod, which has two CPUs and one GiB'
-show 0 "$busybox" --name=cpus --cpu=2 --memory=512M --exec=/bin/nproc --- \
+show 0 "$busybox" --name=cpus --cpu=2 --memory=512M --exec=/usr/bin/nproc --- \
 	"$busybox" --name=memory --memory=512M --exec=/bin/grep -- MemTotal /proc/meminfo
 
 say 'Where the time of a pod goes'
