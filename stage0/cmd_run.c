@@ -184,21 +184,26 @@ static int check_request(struct run *run, struct error *err)
  * Signatures can not be checked yet, so an image only runs when the user waives them. The messages
  * tell an image without a signature from one whose signature goes unchecked.
  */
-static int check_signature(const struct run *run, const char *path, struct error *err)
+static int check_signature(const struct run *run, const struct imageref *ref, struct error *err)
 {
-	cleanup_free char *signature = xasprintf("%s.asc", path);
+	cleanup_free char *signature = xasprintf("%s.asc", ref->path);
 
 	if (run->globals->insecure & INSECURE_IMAGE)
 		return 0;
+	if (ref->kind == IMAGEREF_OCI)
+		return error_set(err, -ENOKEY,
+				 "%s: an image of a layout has digests and no signature "
+				 "(--insecure-options=image runs it all the same)",
+				 ref->path);
 	if (access(signature, F_OK) < 0)
 		return error_errno(err,
 				   "%s: the image is not signed (--insecure-options=image runs it "
 				   "all the same): error opening signature file %s",
-				   path, signature);
+				   ref->path, signature);
 	return error_set(err, -EOPNOTSUPP,
 			 "%s: this version can not check the signature %s; "
 			 "--insecure-options=image runs the image unchecked",
-			 path, signature);
+			 ref->path, signature);
 }
 
 /* The checked manifest of an image in the store. */
@@ -227,7 +232,7 @@ static int find_stage1(struct run *run, struct error *err)
 	if (r < 0)
 		return r;
 	log_debug("stage1: using image from file %s", path);
-	r = imageref_import(run->store, path, run->stage1.key, err);
+	r = imageref_import_aci(run->store, path, run->stage1.key, err);
 	if (r == 0)
 		r = load_manifest(run, path, run->stage1.key, &run->stage1.manifest, err);
 	if (r == 0)
@@ -238,23 +243,26 @@ static int find_stage1(struct run *run, struct error *err)
 static int find_image(struct run *run, size_t i, struct error *err)
 {
 	const struct app_request *request = &run->images.v[i];
+	cleanup(imageref_free) struct imageref ref = {.path = NULL};
+	cleanup_strv struct strv warnings = STRV_INIT;
 	char key[IMAGE_KEY_LEN + 1];
-	cleanup_free char *path = NULL;
-	int r = imageref_path(request->image, &path, err);
+	int r = imageref_parse(request->image, &ref, err);
 
 	if (r == 0)
-		r = check_signature(run, path, err);
+		r = check_signature(run, &ref, err);
 	if (r < 0)
 		return r;
-	log_debug("image: using image from file %s", path);
-	r = imageref_import(run->store, path, key, err);
+	log_debug("image: using image from file %s", ref.path);
+	r = imageref_import(run->store, &ref, key, &warnings, err);
 	if (r < 0)
 		return r;
+	for (size_t w = 0; w < warnings.n; w++)
+		log_warn("%s: %s", request->image, warnings.v[w]);
 	run->apps[i].request = request;
 	run->apps[i].key = xstrdup(key);
-	r = load_manifest(run, path, key, &run->apps[i].image, err);
+	r = load_manifest(run, request->image, key, &run->apps[i].image, err);
 	if (r == 0 && image_manifest_runnable(run->apps[i].image, err) < 0)
-		r = error_wrap(err, "%s", path);
+		r = error_wrap(err, "%s", request->image);
 	return r;
 }
 

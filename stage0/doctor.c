@@ -218,7 +218,7 @@ static void check_stage1(struct diagnosis *d, const struct pods *pods, struct st
 	struct error err = ERROR_INIT;
 
 	if (stage1_find(stage1_path, &path, &err) < 0 ||
-	    imageref_import(store, path, key, &err) < 0 ||
+	    imageref_import_aci(store, path, key, &err) < 0 ||
 	    store_manifest(store, key, &manifest, &err) < 0 ||
 	    image_manifest_check(manifest, &warnings, &err) < 0 ||
 	    stage1_entrypoint(manifest, "run", &entry, &err) < 0) {

@@ -12,34 +12,41 @@
 #include "stage0/command.h"
 #include "stage0/imageref.h"
 
-/* images.md 12.1; what is no local file is refused by its name */
-static void references_that_name_files_are_paths(void **state)
+/* images.md 12.1; what is neither is refused by its name */
+static void references_name_files_or_images_of_layouts(void **state)
 {
 	static const struct {
-		const char *ref, *path; /* NULL: no file */
+		const char *ref, *path; /* NULL: refused */
+		const char *name;	/* in a layout */
+		enum imageref_kind kind;
 	} rows[] = {
-		{"/a/b.aci", "/a/b.aci"},
-		{"/a/b", "/a/b"},
-		{"x.aci", "x.aci"},
-		{"./x", "./x"},
-		{"../x:y.aci", NULL},	      /* a colon makes it a name, unless the file exists */
-		{"plain-file", "plain-file"}, /* exists */
-		{"with:colon", "with:colon"}, /* exists */
-		{"file:///a/b.aci", "/a/b.aci"},
-		{"FILE:///a/b.aci", "/a/b.aci"},
-		{"file:/a/b.aci", "/a/b.aci"},
-		{"file:///a/b", NULL},
-		{"file://host/a.aci", NULL},
-		{"docker://busybox", NULL},
-		{"docker:busybox", NULL},
-		{"https://example.com/x.aci", NULL},
-		{"http://example.com/x.aci", NULL},
-		{"oci:dir", NULL},
-		{"cimd:aci-archive:v=0:x", NULL},
-		{"example.com/app", NULL},
-		{"example.com/app:1.0", NULL},
-		{"app", NULL},
-		{"sha512-0123", NULL},
+		{.ref = "/a/b.aci", .path = "/a/b.aci"},
+		{.ref = "/a/b", .path = "/a/b"},
+		{.ref = "x.aci", .path = "x.aci"},
+		{.ref = "./x", .path = "./x"},
+		{.ref = "../x:y.aci"}, /* a colon makes it a name, unless the file exists */
+		{.ref = "plain-file", .path = "plain-file"}, /* exists */
+		{.ref = "with:colon", .path = "with:colon"}, /* exists */
+		{.ref = "file:///a/b.aci", .path = "/a/b.aci"},
+		{.ref = "FILE:///a/b.aci", .path = "/a/b.aci"},
+		{.ref = "file:/a/b.aci", .path = "/a/b.aci"},
+		{.ref = "file:///a/b"},
+		{.ref = "file://host/a.aci"},
+		{.ref = "oci:dir", .path = "dir", .kind = IMAGEREF_OCI},
+		{.ref = "oci:/a/dir:v1", .path = "/a/dir", .name = "v1", .kind = IMAGEREF_OCI},
+		{.ref = "OCI:d:a/b:c", .path = "d", .name = "a/b:c", .kind = IMAGEREF_OCI},
+		{.ref = "oci:"},
+		{.ref = "oci:dir:"},
+		{.ref = "oci::v1"},
+		{.ref = "docker://busybox"},
+		{.ref = "docker:busybox"},
+		{.ref = "https://example.com/x.aci"},
+		{.ref = "http://example.com/x.aci"},
+		{.ref = "cimd:aci-archive:v=0:x"},
+		{.ref = "example.com/app"},
+		{.ref = "example.com/app:1.0"},
+		{.ref = "app"},
+		{.ref = "sha512-0123"},
 	};
 	char dir[] = "/tmp/tripod-unit-ref.XXXXXX", *was = getcwd(NULL, 0);
 	struct error err = ERROR_INIT;
@@ -50,13 +57,20 @@ static void references_that_name_files_are_paths(void **state)
 	assert_int_equal(file_write(AT_FDCWD, "plain-file", "", 0, 0644, &err), 0);
 	assert_int_equal(file_write(AT_FDCWD, "with:colon", "", 0, 0644, &err), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup(imageref_free) struct imageref ref = {.path = NULL};
 		struct error one = ERROR_INIT;
-		cleanup_free char *path = NULL;
-		int r = imageref_path(rows[i].ref, &path, &one);
+		int r = imageref_parse(rows[i].ref, &ref, &one);
 
-		if ((r < 0) != !rows[i].path || (r == 0 && strcmp(path, rows[i].path) != 0) ||
-		    (r < 0 && !strstr(one.msg, rows[i].ref)))
-			fail_msg("%s: %d, %s, %s", rows[i].ref, r, path ? path : "", one.msg);
+		if (!rows[i].path) {
+			if (r == 0 || !strstr(one.msg, rows[i].ref))
+				fail_msg("%s: %d, %s", rows[i].ref, r, one.msg);
+			continue;
+		}
+		if (r < 0)
+			fail_msg("%s: %s", rows[i].ref, one.msg);
+		assert_int_equal(ref.kind, rows[i].kind);
+		assert_string_equal(ref.path, rows[i].path);
+		assert_string_equal(ref.name ? ref.name : "", rows[i].name ? rows[i].name : "");
 	}
 	assert_int_equal(chdir(was), 0);
 	assert_int_equal(remove_tree(AT_FDCWD, dir, &err), 0);
@@ -98,7 +112,7 @@ static void insecure_options_are_words_or_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(references_that_name_files_are_paths),
+		cmocka_unit_test(references_name_files_or_images_of_layouts),
 		cmocka_unit_test(insecure_options_are_words_or_errors),
 	};
 
