@@ -11,7 +11,7 @@
 
 #include "common/util.h"
 #include "stage0/acname.h"
-#include "stage0/quantity.h"
+#include "common/quantity.h"
 
 #define ISOLATORS_MAX 256 /* in one list; appc knows fifteen */
 

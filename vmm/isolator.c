@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/quantity.h"
 #include "common/util.h"
 #include "vmm/pod.h"
 
@@ -58,87 +59,24 @@ static const char *const cap_names[] = {
 	(CAP(0) | CAP(1) | CAP(3) | CAP(4) | CAP(5) | CAP(6) | CAP(7) | CAP(8) | CAP(10) |         \
 	 CAP(13) | CAP(18) | CAP(27) | CAP(29) | CAP(31))
 
-/* What follows the number; false when it is no suffix. Multiplies thousandths. */
-static bool quantity_suffix(const char *s, uint64_t *milli)
-{
-	static const char *const names[] = {"k", "M", "G", "T", "P", "E"};
-	uint64_t factor = 1000, binary = 1024;
-
-	if (!*s)
-		return true;
-	if (!strcmp(s, "m")) {
-		*milli = DIV_ROUND_UP(*milli, 1000);
-		return true;
-	}
-	if (!strcmp(s, "K"))
-		s = "k";
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(s, names[i]))
-			return !__builtin_mul_overflow(*milli, factor, milli);
-		if (s[0] == (i ? names[i][0] : 'K') && s[1] == 'i' && !s[2])
-			return !__builtin_mul_overflow(*milli, binary, milli);
-		if (i + 1 < ARRAY_SIZE(names)) { /* the last ones are near 2^60 */
-			factor *= 1000;
-			binary *= 1024;
-		}
-	}
-	if (s[0] == 'e' || s[0] == 'E') {
-		unsigned long long power;
-
-		if (s[1] == '-')
-			return false; /* finer than what limits are in */
-		if (!str_to_u64(s + 1 + (s[1] == '+'), 18, &power))
-			return false;
-		while (power--)
-			if (__builtin_mul_overflow(*milli, 10, milli))
-				return false;
-		return true;
-	}
-	return false;
-}
-
-bool isolator_quantity(const char *text, uint64_t *ret_milli)
-{
-	const char *s = text + (*text == '+');
-	uint64_t milli = 0, scale = 1000;
-	bool digits = false, rest = false;
-
-	for (; *s >= '0' && *s <= '9'; s++, digits = true)
-		if (__builtin_mul_overflow(milli, 10, &milli) ||
-		    __builtin_add_overflow(milli, (uint64_t)(*s - '0') * 1000, &milli))
-			return false;
-	if (*s == '.') {
-		for (s++; *s >= '0' && *s <= '9'; s++, digits = true) {
-			scale /= 10;
-			rest |= !scale && *s != '0';
-			if (__builtin_add_overflow(milli, (uint64_t)(*s - '0') * scale, &milli))
-				return false;
-		}
-		milli += rest; /* finer than a thousandth: up */
-	}
-	if (!digits || !quantity_suffix(s, &milli))
-		return false;
-	*ret_milli = milli;
-	return true;
-}
-
-/* The limit of a resource isolator's value, in thousandths; 0 when it sets none. */
-static int get_limit(struct json_object *value, const char *what, uint64_t *ret, struct error *err)
+/* The limit of a resource isolator's value in the unit; left alone when it sets none. */
+static int get_limit(struct json_object *value, const char *what, enum quantity_unit unit,
+		     uint64_t *ret, struct error *err)
 {
 	struct json_object *limit = NULL;
-	const char *text;
+	int64_t amount;
 
 	if (!json_object_is_type(value, json_type_object))
 		return error_set(err, -EINVAL, "isolator %s: the value is not an object", what);
 	if (!json_object_object_get_ex(value, "limit", &limit) || !limit)
 		return 0;
-	text = json_object_get_string(limit);
 	if (!json_object_is_type(limit, json_type_string) &&
 	    !json_object_is_type(limit, json_type_int) &&
 	    !json_object_is_type(limit, json_type_double))
 		return error_set(err, -EINVAL, "isolator %s: the limit is not a quantity", what);
-	if (!isolator_quantity(text, ret))
-		return error_set(err, -EINVAL, "isolator %s: bad limit \"%s\"", what, text);
+	if (quantity_parse(json_object_get_string(limit), unit, &amount, err) < 0)
+		return error_wrap(err, "isolator %s", what);
+	*ret = (uint64_t)amount;
 	return 0;
 }
 
@@ -178,9 +116,9 @@ static int parse_one(const char *name, struct json_object *value, struct isolato
 {
 	*ret_known = true;
 	if (!strcmp(name, "resource/memory"))
-		return get_limit(value, name, &iso->memory, err);
+		return get_limit(value, name, QUANTITY_ONE, &iso->memory, err);
 	if (!strcmp(name, "resource/cpu"))
-		return get_limit(value, name, &iso->cpu, err);
+		return get_limit(value, name, QUANTITY_MILLI, &iso->cpu, err);
 	if (!strcmp(name, "os/linux/capabilities-retain-set"))
 		return get_caps(value, name, &iso->caps, err);
 	if (!strcmp(name, "os/linux/capabilities-remove-set"))
@@ -220,7 +158,6 @@ int isolators_parse(struct json_object *section, struct isolators *ret, struct s
 		return error_set(err, -EINVAL, "capabilities are both retained and removed");
 	if (!iso.caps)
 		iso.caps = CAPS_DEFAULT & ~remove;
-	iso.memory /= 1000;
 	if (iso.memory > POD_MEMORY_MAX)
 		return error_set(err, -EINVAL, "memory limit over %llu bytes",
 				 (unsigned long long)POD_MEMORY_MAX);

@@ -26,7 +26,4 @@ struct isolators {
 int isolators_parse(struct json_object *section, struct isolators *ret, struct strv *ignored,
 		    struct error *err) __attribute__((nonnull));
 
-/* An appc quantity ("25Mi", "800m", "1.5G", "1e3") in thousandths. Section 1.3 of images.md. */
-bool isolator_quantity(const char *text, uint64_t *ret_milli) __attribute__((nonnull));
-
 #endif

@@ -8,7 +8,7 @@
 #include "stage0/format.h"
 #include "stage0/grammar.h"
 #include "stage0/imageref.h"
-#include "stage0/quantity.h"
+#include "common/quantity.h"
 
 #define WORDS_MAX 4096 /* bytes; more finds nothing new */
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "common/util.h"
-#include "stage0/quantity.h"
+#include "common/quantity.h"
 
 /* images.md 1.3 and 11 */
 static const struct {

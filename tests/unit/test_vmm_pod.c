@@ -138,10 +138,10 @@ static void hostile_manifests_are_refused_with_a_reason(void **state)
 		{POD(APP(",\"environment\":[7]")), "not an object"},
 		{POD(APP(",\"isolators\":[{\"name\":\"resource/memory\",\"value\":"
 			 "{\"limit\":\"-1\"}}]")),
-		 "bad limit"},
+		 "isolator resource/memory: \""},
 		{POD(APP(",\"isolators\":[{\"name\":\"resource/memory\",\"value\":"
 			 "{\"limit\":\"99999E\"}}]")),
-		 "bad limit"},
+		 "isolator resource/memory: \""},
 		{POD(APP(",\"isolators\":[{\"name\":\"resource/memory\",\"value\":"
 			 "{\"limit\":\"5Ti\"}}]")),
 		 "memory limit"},
@@ -179,45 +179,6 @@ static void more_apps_than_a_machine_has_disks_for_are_refused(void **state)
 		str_addf(&text, "%s{\"name\":\"a%u\"}", i ? "," : "", i);
 	str_add(&text, "]}");
 	refused(str_get(&text), "at most 64");
-}
-
-static void quantities_follow_the_grammar(void **state)
-{
-	static const struct {
-		const char *text;
-		uint64_t milli;
-	} good[] = {
-		{"1", 1000},
-		{"0", 0},
-		{"1.5", 1500},
-		{".5", 500},
-		{"1.", 1000},
-		{"800m", 800},
-		{"2k", 2000000},
-		{"2K", 2000000},
-		{"1Ki", 1024000},
-		{"1.5Ki", 1536000},
-		{"1e3", 1000000},
-		{"1E3", 1000000},
-		{"1Mi", UINT64_C(1024) * 1024 * 1000},
-		{"0.0001", 1},
-		{"+3", 3000},
-		{"1m", 1},
-	};
-	static const char *const bad[] = {"",	     "-1",   "m",    ".",
-					  "1x",	     "1KiB", "1 ",   "0x1",
-					  "1e",	     "1e-3", "1e99", "99999999999999999999",
-					  "99999Ei", "1mm"};
-	uint64_t milli;
-
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
-		if (!isolator_quantity(good[i].text, &milli) || milli != good[i].milli)
-			fail_msg("%s", good[i].text);
-	}
-	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-		if (isolator_quantity(bad[i], &milli))
-			fail_msg("accepted %s", bad[i]);
 }
 
 /* Walk the records of a plan, looking for the nth of a tag. */
@@ -355,7 +316,6 @@ int main(void)
 		cmocka_unit_test(isolators_size_the_machine_and_bound_capabilities),
 		cmocka_unit_test(hostile_manifests_are_refused_with_a_reason),
 		cmocka_unit_test(more_apps_than_a_machine_has_disks_for_are_refused),
-		cmocka_unit_test(quantities_follow_the_grammar),
 		cmocka_unit_test(the_plan_says_what_the_manifest_says),
 		cmocka_unit_test(interactive_means_a_terminal_where_there_is_one),
 		cmocka_unit_test(a_plan_over_its_bound_is_an_error),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage0/quantity.h"
+#include "common/quantity.h"
 
 #include <errno.h>
 #include <stdbool.h>
