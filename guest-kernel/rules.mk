@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The guest kernel: build/guest-kernel/{vmlinux,version,config}. build.sh decides by the hash of its
-# inputs whether there is anything to do, so it is asked each time. It runs a make of its own with all
-# CPUs, which must not look for this one's job server.
+# inputs whether there is anything to do, so it is asked each time.
 
 KERNEL := build/guest-kernel
 KERNEL_BENCH := build/bench/kernel
@@ -13,7 +12,7 @@ kernel: $(KERNEL)/vmlinux
 $(KERNEL)/vmlinux: kernel-up-to-date ;
 
 kernel-up-to-date:
-	$(Q)env -u MAKEFLAGS -u MFLAGS guest-kernel/build.sh $(KERNEL)
+	$(Q)guest-kernel/build.sh $(KERNEL)
 
 # Two builds from nothing, compared.
 check-kernel-reproducible:
