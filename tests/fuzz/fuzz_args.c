@@ -30,10 +30,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		globals_apply(&globals, &err);
 	env_file_parse(text, "file", &env, &err);
 	for (size_t i = 0; i < words.n; i++) {
-		cleanup_free char *path = NULL;
+		cleanup(imageref_free) struct imageref ref = {.path = NULL};
 		int64_t number;
 
-		imageref_path(words.v[i], &path, &err);
+		imageref_parse(words.v[i], &ref, &err);
 		quantity_parse(words.v[i], QUANTITY_MILLI, &number, &err);
 		duration_parse(words.v[i], &number, &err);
 	}
