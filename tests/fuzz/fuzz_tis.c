@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tis_init(&tis, &backend, NULL);
 	for (; size >= 4; data += 4, size -= 4) {
 		uint64_t offset = data[1] | (uint64_t)data[2] << 8,
-			 value = data[3] * 0x0101010101010101;
+			 value = data[3] * UINT64_C(0x0101010101010101);
 		uint32_t len = 1U << (data[0] >> 1 & 3);
 
 		if (data[0] & 0x80) {
