@@ -14,7 +14,8 @@
  * loop does what the verb says and replies; nothing is done here.
  *
  *   status   {"state":...,"apps":[{"name":...,"state":...,"exit":N},...]}
- *   stats    {"instructions":N,"memory":N,"vcpus":N}
+ *   stats    {"instructions":N,"instructions-to-init":N,"instructions-to-apps":N,"memory":N,
+ *             "vcpus":N}; instructions only where the host's KVM counts them
  *   stop     ask the apps to end (SIGTERM):  {"ok":true}
  *   kill     end the VM now:                 {"ok":true}
  *   other    {"error":"..."}

@@ -48,19 +48,21 @@ static uint64_t deadline(uint64_t ms)
 	return now_ns() + ms * 1000000;
 }
 
-/* With --debug: how long a phase took, and what it cost the guest kernel where that is counted. */
-static void show_phase(struct podrun *run, const char *what, uint64_t from_ns)
+/*
+ * With --debug: how long a phase took, and what it cost the guest kernel. Returns that, 0 where it is
+ * not counted.
+ */
+static uint64_t show_phase(struct podrun *run, const char *what, uint64_t from_ns)
 {
-	uint64_t now = now_ns(), count;
+	uint64_t now = now_ns(), count = 0;
 
 	run->mark_ns = now;
-	if (!run->args->debug)
-		return;
 	if (run->guest && machine_instructions(run->guest->machine, &count) == 0)
 		log_debug("phase: %s %.1f ms, %llu guest kernel instructions so far", what,
 			  (double)(now - from_ns) / 1e6, (unsigned long long)count);
 	else
 		log_debug("phase: %s %.1f ms", what, (double)(now - from_ns) / 1e6);
+	return count;
 }
 
 /* Ending */
@@ -139,12 +141,12 @@ static int progress(struct podrun *run, struct error *err)
 	if (run->agent.state == AGENT_DEAD && run->phase < PHASE_STREAMS)
 		return error_set(err, -EPROTO, "%s", run->agent.failure);
 	if (run->phase == PHASE_BOOT && run->agent.state == AGENT_TALKING) {
-		show_phase(run, "boot", run->guest->machine->vcpus.first_run_ns);
+		run->hello_insns = show_phase(run, "boot", run->guest->machine->vcpus.first_run_ns);
 		run->phase = PHASE_START;
 		run->deadline_ns = deadline(POD_START_DEADLINE_MS);
 	}
 	if (run->phase == PHASE_START && agent_all_started(&run->agent)) {
-		show_phase(run, "start", run->mark_ns);
+		run->started_insns = show_phase(run, "start", run->mark_ns);
 		run->phase = PHASE_RUN;
 		run->deadline_ns = 0;
 		if (stage1_write_ready(AT_FDCWD, err) < 0)
@@ -278,6 +280,10 @@ static void reply_stats(struct podrun *run, uint32_t client)
 
 	if (machine_instructions(guest->machine, &count) == 0)
 		json_add_int(root, "instructions", (int64_t)count);
+	if (run->hello_insns)
+		json_add_int(root, "instructions-to-init", (int64_t)run->hello_insns);
+	if (run->started_insns)
+		json_add_int(root, "instructions-to-apps", (int64_t)run->started_insns);
 	json_add_int(root, "memory", (int64_t)guest->memory);
 	if (guest->mem)
 		json_add_int(root, "memory-plugged",

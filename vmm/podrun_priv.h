@@ -48,6 +48,8 @@ struct podrun {
 	uint64_t deadline_ns; /* of the phase, 0: none */
 	uint64_t stop_deadline_ns;
 	uint64_t start_ns, mark_ns;
+	/* guest kernel instructions when init was up and when the apps had started; 0: not counted */
+	uint64_t hello_insns, started_insns;
 };
 
 /*
