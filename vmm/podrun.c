@@ -22,9 +22,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -35,17 +35,9 @@
 
 #define EVENTS_MAX 32
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static uint64_t deadline(uint64_t ms)
 {
-	return now_ns() + ms * 1000000;
+	return clock_now_ns() + ms * 1000000;
 }
 
 /*
@@ -54,7 +46,7 @@ static uint64_t deadline(uint64_t ms)
  */
 static uint64_t show_phase(struct podrun *run, const char *what, uint64_t from_ns)
 {
-	uint64_t now = now_ns(), count = 0;
+	uint64_t now = clock_now_ns(), count = 0;
 
 	run->mark_ns = now;
 	if (run->guest && machine_instructions(run->guest->machine, &count) == 0)
@@ -169,7 +161,7 @@ static int progress(struct podrun *run, struct error *err)
 /* The nearest deadline has passed. */
 static int on_deadline(struct podrun *run, struct error *err)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns();
 
 	if (run->stop_deadline_ns && now >= run->stop_deadline_ns && run->phase < PHASE_STREAMS) {
 		log_warn("the apps did not end within %d s; killing them",
@@ -208,7 +200,7 @@ static int timeout_ms(const struct podrun *run)
 		at = MIN(at, run->stop_deadline_ns);
 	if (at == UINT64_MAX)
 		return -1;
-	now = now_ns();
+	now = clock_now_ns();
 	return at > now ? (int)MIN((at - now) / 1000000 + 1, (uint64_t)INT_MAX) : 0;
 }
 

@@ -3,22 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "vmm/klog.h"
 #include "vmm/machine.h"
 
 #define EVENTS_MAX 16
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static void wait_for_end(struct machine *machine, struct vcpu_end *ret)
 {
@@ -65,7 +57,7 @@ static int boot(struct machine *machine, int kernel, const struct run_options *o
 
 int run_machine(const struct run_options *options, struct error *err)
 {
-	uint64_t start = now_ns(), count;
+	uint64_t start = clock_now_ns(), count;
 	struct machine_config config = {
 		.memory = options->memory,
 		.ncpus = options->ncpus,
@@ -95,7 +87,7 @@ int run_machine(const struct run_options *options, struct error *err)
 	if (r == 0) {
 		log_debug("first guest instruction after %llu us, end after %llu ms",
 			  (unsigned long long)((machine->vcpus.first_run_ns - start) / 1000),
-			  (unsigned long long)((now_ns() - start) / 1000000));
+			  (unsigned long long)((clock_now_ns() - start) / 1000000));
 		if (machine_instructions(machine, &count) == 0)
 			log_debug("%llu guest kernel instructions", (unsigned long long)count);
 		r = run_explain(machine, kernel, options->debug, &end, err);

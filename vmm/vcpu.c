@@ -16,8 +16,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/util.h"
 #include "vmm/jail.h"
@@ -225,14 +225,6 @@ static void run_guest(struct vcpu *vcpu)
 		record_end(vcpu, &end);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static void run_when_let(struct vcpu *vcpu)
 {
 	struct vcpu_end end = {.kind = VCPU_END_CRASH};
@@ -247,7 +239,7 @@ static void run_when_let(struct vcpu *vcpu)
 		return;
 	}
 	if (vcpu->id == 0)
-		vcpus->first_run_ns = now_ns();
+		vcpus->first_run_ns = clock_now_ns();
 	run_guest(vcpu);
 }
 

@@ -70,8 +70,8 @@ int store_find(struct store *store, const char *name, struct json_object *labels
 	__attribute__((nonnull(1, 2, 4, 5)));
 
 /*
- * Render the image with its dependencies (once; cached) and link its disk files 0, 1, ... into the new directory
- * dirfd/path. *ret_tree_id (malloc()ed, may be NULL) is what to record as the pod's reference.
+ * Render the image with its dependencies (once; cached) and link its disk files 0, 1, ... into the
+ * new directory dirfd/path. *ret_tree_id (malloc()ed, may be NULL) is what to record as the pod's reference.
  */
 int store_place_disk(struct store *store, const char *key, int dirfd, const char *path,
 		     char **ret_tree_id, struct error *err) __attribute__((nonnull(1, 2, 4, 6)));
