@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
-#include "firmware/eventlog.h"
+#include "common/eventlog.h"
 #include "vmm/tis.h"
 
 /*

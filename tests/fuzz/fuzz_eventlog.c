@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#include "firmware/eventlog.h"
+#include "common/eventlog.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

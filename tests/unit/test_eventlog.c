@@ -6,7 +6,7 @@
 
 #include "common/hash.h"
 #include "common/util.h"
-#include "firmware/eventlog.h"
+#include "common/eventlog.h"
 
 static struct eventlog log_with(unsigned records)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FIRMWARE_EVENTLOG_H
-#define FIRMWARE_EVENTLOG_H
+#ifndef COMMON_EVENTLOG_H
+#define COMMON_EVENTLOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

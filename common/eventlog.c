@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "firmware/eventlog.h"
+#include "common/eventlog.h"
 
 #include <assert.h>
 #include <errno.h>
