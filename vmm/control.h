@@ -18,6 +18,15 @@
  *             "vcpus":N}; instructions only where the host's KVM counts them
  *   stop     ask the apps to end (SIGTERM):  {"ok":true}
  *   kill     end the VM now:                 {"ok":true}
+ *   pcrs     {"sha256":{"0":HEX,...,"23":HEX},"sha384":{...}}: what the pod's TPM says now
+ *   quote NONCE PCRS
+ *            NONCE: 1 to 64 bytes in hexadecimal; PCRS: a bit mask in hexadecimal, bit n is PCR n,
+ *            in both banks (SHA-256 selected first). One step to the guest: PCR values, key and
+ *            quote belong together, and nothing of it stays in the TPM.
+ *            {"quoted":B64 of the TPMS_ATTEST, "signature":B64 of the TPMT_SIGNATURE,
+ *             "public":B64 of the key's TPMT_PUBLIC, "pcrs":{as above, those selected}}
+ *            The key is a restricted ECDSA P-256 SHA-256 signing key, a primary object of the
+ *            platform hierarchy, which is the host's own: the guest can neither use nor block it.
  *   other    {"error":"..."}
  */
 
