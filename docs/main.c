@@ -22,10 +22,25 @@ static void print_table(const struct option *table)
 	}
 }
 
+/* The command a page's name is made of: its words, joined by dashes. */
+static const struct command *command_of_page(const char *page)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		const char *name = commands[i]->name, *p = page;
+
+		while (*name && *p == (*name == ' ' ? '-' : *name)) {
+			name++;
+			p++;
+		}
+		if (!*name && !*p)
+			return commands[i];
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	bool ambiguous;
 
 	if (argc != 2)
 		return 2;
@@ -33,7 +48,7 @@ int main(int argc, char **argv)
 		print_table(global_options);
 		return 0;
 	}
-	command = command_find(argv[1], &ambiguous);
+	command = command_of_page(argv[1]);
 	if (!command)
 		return 1;
 	if (!command->options)

@@ -14,33 +14,70 @@ static void print_flags(const struct option *table)
 		printf(" --%s%s", table->name, option_takes_word(table) ? "=" : "");
 }
 
+/* A command's name as a shell pattern. */
+static void print_name(const char *name)
+{
+	for (; *name; name++)
+		printf("%s%c", *name == ' ' ? "\\" : "", *name);
+}
+
+/* The case in which words are the commands of a group, or, for NULL, of none. */
+static void print_group(const struct command *group)
+{
+	printf("\t");
+	print_name(group ? group->name : "''");
+	printf(") words='");
+	for (size_t i = 0; commands[i]; i++)
+		if (command_in(commands[i], group))
+			printf(" %s", command_word(commands[i]));
+	printf("' ;;\n");
+}
+
+/* The cases in which words are a command's arguments. */
+static void print_arguments(const char *prog, const struct command *command)
+{
+	printf("\t");
+	print_name(command->name);
+	if (!command->run)
+		printf(":*) ;;\n");
+	else if (strstr(command->args, "UUID"))
+		printf(":*) words=$(%s list --no-legend --full 2>/dev/null | cut -f1 | grep .) "
+		       ";;\n",
+		       prog);
+	else
+		printf(":*) compopt -o default; return ;;\n");
+}
+
 static void print_script(const char *prog)
 {
 	printf("# bash completion for %s\n_%s()\n{\n", prog, prog);
 	printf("\tlocal cur=${COMP_WORDS[COMP_CWORD]} word cmd= words=\n\n"
 	       "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-	       "\t\tcase $word in\n\t\t");
-	for (size_t i = 0; commands[i]; i++)
-		printf("%s%s", i ? "|" : "", commands[i]->name);
-	printf(") cmd=$word; break ;;\n\t\tesac\n\tdone\n\tcase $cmd in\n");
+	       "\t\tcase ${cmd:+$cmd }$word in\n\t\t");
 	for (size_t i = 0; commands[i]; i++) {
-		printf("\t%s) words='", commands[i]->name);
+		printf("%s", i ? "|" : "");
+		print_name(commands[i]->name);
+	}
+	printf(") cmd=${cmd:+$cmd }$word ;;\n\t\tesac\n\tdone\n\tcase $cmd in\n");
+	print_group(NULL);
+	for (size_t i = 0; commands[i]; i++) {
+		if (!commands[i]->run) {
+			print_group(commands[i]);
+			continue;
+		}
+		printf("\t");
+		print_name(commands[i]->name);
+		printf(") words='");
 		print_flags(commands[i]->options);
 		printf("' ;;\n");
 	}
-	printf("\t*) words='");
-	for (size_t i = 0; commands[i]; i++)
-		printf(" %s", commands[i]->name);
-	printf("' ;;\n\tesac\n\twords+='");
+	printf("\tesac\n\twords+='");
 	print_flags(global_options);
 	printf("'\n\tCOMPREPLY=()\n\tcase $cmd:$cur in\n"
 	       "\t*:-*|:*) ;;\n");
 	for (size_t i = 0; commands[i]; i++)
-		if (strstr(commands[i]->args, "UUID"))
-			printf("\t%s:*) words=$(%s list --no-legend --full 2>/dev/null | "
-			       "cut -f1 | grep .) ;;\n",
-			       commands[i]->name, prog);
-	printf("\t*) compopt -o default; return ;;\n\tesac\n"
+		print_arguments(prog, commands[i]);
+	printf("\tesac\n"
 	       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
 	       "\t[[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace\n"
 	       "}\ncomplete -F _%s %s\n",

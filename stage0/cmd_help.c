@@ -3,7 +3,7 @@
 
 static int run(struct globals *globals, void *opts, const struct strv *args)
 {
-	const struct command *command;
+	const struct command *command = NULL;
 	bool ambiguous;
 
 	(void)opts;
@@ -11,12 +11,11 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 		usage_top(stdout, globals->prog);
 		return 0;
 	}
-	command = command_find(args->v[0], &ambiguous);
-	if (!command) {
-		fprintf(stderr, "Error: %s command \"%s\" for \"%s\"\nRun '%s help' for usage.\n",
-			ambiguous ? "ambiguous" : "unknown", args->v[0], globals->prog,
-			globals->prog);
-		return EXIT_FAILED;
+	for (size_t i = 0; i < args->n; i++) {
+		if (i == 0 || !command->run)
+			command = command_find(command, args->v[i], &ambiguous);
+		if (!command)
+			return command_unknown(globals->prog, args->v[i], ambiguous);
 	}
 	usage_command(stdout, globals->prog, command);
 	return 0;
@@ -24,8 +23,8 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 
 const struct command cmd_help = {
 	.name = "help",
-	.args = "[COMMAND]",
+	.args = "[COMMAND...]",
 	.summary = "show the usage of tripod or of a command",
-	.max_args = 1,
+	.max_args = 2,
 	.run = run,
 };

@@ -8,6 +8,8 @@ const struct command *const commands[] = {
 	&cmd_doctor,
 	&cmd_gc,
 	&cmd_help,
+	&cmd_image,
+	&cmd_image_cat_manifest,
 	&cmd_list,
 	&cmd_rm,
 	&cmd_run,

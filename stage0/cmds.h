@@ -9,6 +9,8 @@ extern const struct command cmd_completion;
 extern const struct command cmd_doctor;
 extern const struct command cmd_gc;
 extern const struct command cmd_help;
+extern const struct command cmd_image;
+extern const struct command cmd_image_cat_manifest;
 extern const struct command cmd_list;
 extern const struct command cmd_rm;
 extern const struct command cmd_run;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dispatch: find the command word, which flags of the command itself may precede (rkt-behaviour
- * 1.1), parse all flags against the command's table and the global one, check, run.
+ * Dispatch: find the command's word, or two in a group, which flags of the command itself may precede
+ * (rkt-behaviour 1.1), parse all flags against the command's table and the global one, check, run.
  *
  * To skip the value of a flag that stands before the command, the flag is looked up in all tables.
  * That is sound because a name takes its value in the same way wherever it is used (tested).
@@ -130,22 +130,48 @@ int globals_data_dir(const struct globals *globals, char **ret, struct error *er
 	return 0;
 }
 
-const struct command *command_find(const char *word, bool *ret_ambiguous)
+const char *command_word(const struct command *command)
+{
+	const char *space = strrchr(command->name, ' ');
+
+	return space ? space + 1 : command->name;
+}
+
+bool command_in(const struct command *command, const struct command *group)
+{
+	size_t len = (size_t)(command_word(command) - command->name);
+
+	if (!group)
+		return len == 0;
+	return len == strlen(group->name) + 1 && strncmp(command->name, group->name, len - 1) == 0;
+}
+
+const struct command *command_find(const struct command *group, const char *word,
+				   bool *ret_ambiguous)
 {
 	const struct command *found = NULL;
 
 	*ret_ambiguous = false;
 	for (size_t i = 0; commands[i]; i++) {
-		if (strcmp(commands[i]->name, word) == 0) {
+		if (!command_in(commands[i], group))
+			continue;
+		if (strcmp(command_word(commands[i]), word) == 0) {
 			*ret_ambiguous = false;
 			return commands[i];
 		}
-		if (*word && str_starts_with(commands[i]->name, word)) {
+		if (*word && str_starts_with(command_word(commands[i]), word)) {
 			*ret_ambiguous = found != NULL;
 			found = commands[i];
 		}
 	}
 	return *ret_ambiguous ? NULL : found;
+}
+
+int command_unknown(const char *prog, const char *word, bool ambiguous)
+{
+	fprintf(stderr, "Error: %s command \"%s\" for \"%s\"\nRun '%s help' for usage.\n",
+		ambiguous ? "ambiguous" : "unknown", word, prog, prog);
+	return EXIT_FAILED;
 }
 
 static const struct option *option_find_anywhere(const char *name, size_t len)
@@ -157,10 +183,10 @@ static const struct option *option_find_anywhere(const char *name, size_t len)
 	return option;
 }
 
-/* Index of the command word among the arguments, or n. */
-static size_t command_word(char *const *words, size_t n)
+/* Index of the first word from at on that is no flag nor a flag's value, or n. */
+static size_t next_word(char *const *words, size_t at, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = at; i < n; i++) {
 		const char *word = words[i];
 		const struct option *option;
 
@@ -223,7 +249,7 @@ static int run_command(struct globals *globals, const struct command *command, c
 	cleanup_strv struct strv args = STRV_INIT;
 	struct error err = ERROR_INIT;
 
-	log_init(command->name, LOG_INFO);
+	log_init(command_word(command), LOG_INFO);
 	if (globals->as_rkt && (command->flags & COMMAND_ROOT) && geteuid() != 0) {
 		log_error("cannot run as unprivileged user");
 		return EXIT_FAILED;
@@ -236,9 +262,52 @@ static int run_command(struct globals *globals, const struct command *command, c
 		return 0;
 	}
 	if (globals_apply(globals, &err) < 0 ||
-	    (!(command->flags & COMMAND_GRAMMAR) && check_args(command, &args, &err) < 0))
+	    (command->run && !(command->flags & COMMAND_GRAMMAR) &&
+	     check_args(command, &args, &err) < 0))
 		return usage_error(globals->prog, command, err.msg);
+	if (!command->run) {
+		usage_command(stdout, globals->prog, command);
+		return 0;
+	}
 	return command->run(globals, opts, &args);
+}
+
+static int parse_and_run(struct globals *globals, const struct command *command, char *const *words,
+			 size_t n)
+{
+	void *opts = xcalloc(1, command->size ? command->size : 1);
+	int status;
+
+	options_init(command->options, opts, false);
+	status = run_command(globals, command, words, n, opts);
+	options_free(command->options, opts, false);
+	free(opts);
+	return status;
+}
+
+/* Find the command, in its group if it has one, and run it with the other words. */
+static int dispatch(struct globals *globals, char *const *words, size_t n)
+{
+	size_t at = next_word(words, 0, n), second = n;
+	cleanup_strv struct strv rest = STRV_INIT;
+	const struct command *command, *member;
+	bool ambiguous;
+
+	if (at == n)
+		return without_command(globals, words, n);
+	command = command_find(NULL, words[at], &ambiguous);
+	if (!command)
+		return command_unknown(globals->prog, words[at], ambiguous);
+	if (!command->run) {
+		second = next_word(words, at + 1, n);
+		member = second < n ? command_find(command, words[second], &ambiguous) : NULL;
+		if (member)
+			command = member;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (i != at && i != second)
+			strv_add(&rest, words[i]);
+	return parse_and_run(globals, command, rest.v, rest.n);
 }
 
 int command_main(int argc, char **argv)
@@ -246,11 +315,6 @@ int command_main(int argc, char **argv)
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
 	struct globals globals = {.prog = "tripod"};
-	const struct command *command;
-	cleanup_strv struct strv words = STRV_INIT;
-	size_t at, n = argc > 0 ? (size_t)argc - 1 : 0;
-	bool ambiguous;
-	void *opts;
 	int status;
 
 	if (strcmp(name, "rkt") == 0) {
@@ -258,25 +322,7 @@ int command_main(int argc, char **argv)
 		globals.as_rkt = true;
 	}
 	options_init(global_options, &globals, false);
-	at = command_word(argv + 1, n);
-	command = at < n ? command_find(argv[1 + at], &ambiguous) : NULL;
-	if (at == n) {
-		status = without_command(&globals, argv + 1, n);
-	} else if (!command) {
-		fprintf(stderr, "Error: %s command \"%s\" for \"%s\"\nRun '%s help' for usage.\n",
-			ambiguous ? "ambiguous" : "unknown", argv[1 + at], globals.prog,
-			globals.prog);
-		status = EXIT_FAILED;
-	} else {
-		for (size_t i = 0; i < n; i++)
-			if (i != at)
-				strv_add(&words, argv[1 + i]);
-		opts = xcalloc(1, command->size ? command->size : 1);
-		options_init(command->options, opts, false);
-		status = run_command(&globals, command, words.v, words.n, opts);
-		options_free(command->options, opts, false);
-		free(opts);
-	}
+	status = dispatch(&globals, argv + 1, argc > 0 ? (size_t)argc - 1 : 0);
 	options_free(global_options, &globals, false);
 	if (fflush(stdout) != 0 && status == 0)
 		status = EXIT_FAILED;

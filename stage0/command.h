@@ -55,22 +55,38 @@ enum command_flags {
 };
 
 struct command {
-	const char *name;
-	const char *args;    /* what follows the name in the usage line */
+	const char *name; /* "rm", or "image rm": a command of the group that is called "image" */
+	const char *args; /* what follows the name in the usage line */
 	const char *summary; /* one line, in the list of commands */
 	const char *text;    /* DESCRIPTION, may be NULL */
 	const struct option *options;
 	size_t size; /* of the structure options are parsed into */
 	unsigned flags;
 	unsigned min_args, max_args;
-	/* Returns the exit status. opts is zeroed but for defaults, freed by the caller. */
+	/*
+	 * Returns the exit status. opts is zeroed but for defaults, freed by the caller. NULL: this is
+	 * a group, which only shows what commands it has.
+	 */
 	int (*run)(struct globals *globals, void *opts, const struct strv *args);
 };
 
 extern const struct command *const commands[]; /* sorted by name, NULL-terminated */
 
-/* The command that word names or abbreviates, or NULL. *ret_ambiguous: several begin with it. */
-const struct command *command_find(const char *word, bool *ret_ambiguous) __attribute__((nonnull));
+/*
+ * The command of the group (NULL: of no group; or a group) that word names or abbreviates, or NULL.
+ * *ret_ambiguous: several begin with it.
+ */
+const struct command *command_find(const struct command *group, const char *word,
+				   bool *ret_ambiguous) __attribute__((nonnull(2, 3)));
+
+/* The command's last word: what its messages begin with. */
+const char *command_word(const struct command *command) __attribute__((nonnull, returns_nonnull));
+/* Whether the command is one of the group's; NULL: of no group. */
+bool command_in(const struct command *command, const struct command *group)
+	__attribute__((nonnull(1)));
+
+/* Say that word is no command. Returns EXIT_FAILED. */
+int command_unknown(const char *prog, const char *word, bool ambiguous) __attribute__((nonnull));
 
 /* Everything: find the command, parse, run. Returns the exit status. */
 int command_main(int argc, char **argv);

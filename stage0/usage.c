@@ -51,11 +51,32 @@ static void usage_text(FILE *out, const char *text)
 	}
 }
 
+/* The commands of a group, or all that are no group. help comes last. */
+static void usage_commands(FILE *out, const struct command *group)
+{
+	const struct command *help = NULL;
+
+	fprintf(out, "COMMANDS:\n");
+	for (size_t i = 0; commands[i]; i++) {
+		if (!commands[i]->run || (group && !command_in(commands[i], group)))
+			continue;
+		if (strcmp(commands[i]->name, "help") == 0)
+			help = commands[i];
+		else
+			fprintf(out, "\t%s\t%s\n", commands[i]->name, commands[i]->summary);
+	}
+	if (help)
+		fprintf(out, "\t%s\t%s\n", help->name, help->summary);
+	fputc('\n', out);
+}
+
 void usage_command(FILE *out, const char *prog, const struct command *command)
 {
 	fprintf(out, "NAME:\n\t%s - %s\n\n", command->name, command->summary);
 	fprintf(out, "USAGE:\n\t%s %s%s%s\n\n", prog, command->name, *command->args ? " " : "",
 		command->args);
+	if (!command->run)
+		usage_commands(out, command);
 	if (command->text) {
 		fprintf(out, "DESCRIPTION:\n");
 		usage_text(out, command->text);
@@ -67,21 +88,10 @@ void usage_command(FILE *out, const char *prog, const struct command *command)
 
 void usage_top(FILE *out, const char *prog)
 {
-	const struct command *help = NULL;
-
 	fprintf(out, "NAME:\n\t%s - run pods in microVMs\n\n", prog);
 	fprintf(out, "USAGE:\n\t%s [options] COMMAND [options] [arguments]\n\n", prog);
 	fprintf(out, "VERSION:\n\t%s\n\n", TRIPOD_VERSION);
-	fprintf(out, "COMMANDS:\n");
-	for (size_t i = 0; commands[i]; i++) {
-		if (strcmp(commands[i]->name, "help") == 0)
-			help = commands[i];
-		else
-			fprintf(out, "\t%s\t%s\n", commands[i]->name, commands[i]->summary);
-	}
-	if (help)
-		fprintf(out, "\t%s\t%s\n", help->name, help->summary);
-	fputc('\n', out);
+	usage_commands(out, NULL);
 	fprintf(out, "DESCRIPTION:\n");
 	usage_text(out,
 		   "A pod is one or more apps, each an image, that run together in a virtual\n"

@@ -34,6 +34,11 @@ struct store;
 int store_open(const char *data_dir, struct store **ret, struct error *err)
 	__attribute__((nonnull));
 void store_close(struct store *store); /* NULL is fine */
+static inline void store_closep(struct store **store)
+{
+	store_close(*store);
+}
+#define cleanup_store cleanup(store_closep)
 
 /* Remove what processes that died left half-made. Work going on is left alone. */
 int store_sweep(struct store *store, struct error *err) __attribute__((nonnull));
@@ -60,6 +65,14 @@ int store_import_oci(struct store *store, const char *dir, const char *ref,
 /* The manifest of an image in the store; the caller puts it. -ENOENT: no such image. */
 int store_manifest(struct store *store, const char *key, struct json_object **ret,
 		   struct error *err) __attribute__((nonnull));
+
+/*
+ * The image a user means by an ID: "sha512-" and at least two digits, as many as make it the only
+ * one; digits beyond a key's are left out of account. -EINVAL: no ID, or too short a one; -ENOENT:
+ * there is none; -ENOTUNIQ: there are several.
+ */
+int store_find_id(struct store *store, const char *id, char ret_key[IMAGE_KEY_LEN + 1],
+		  struct error *err) __attribute__((nonnull));
 
 /*
  * The image of that name whose manifest has all these labels (an array of {name, value}, or NULL);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/json.h"
+#include "common/str.h"
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
 
@@ -68,14 +69,16 @@ struct find {
 };
 
 /* Look at one image. What can not be read is as good as not there. */
-static void consider(struct find *find, int dir, const char *key)
+static void consider(void *ctx, const char *key)
 {
 	cleanup_json struct json_object *manifest = NULL;
 	struct error ignored = ERROR_INIT;
+	struct find *find = ctx;
+	char path[STORE_PATH_MAX];
 	struct stat st;
 
-	if (!store_key_valid(key) || !store_has_image(find->store, key) ||
-	    fstatat(dir, key, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	store_manifest_path(key, path);
+	if (fstatat(find->store->cas, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    (find->key[0] && !later(&st.st_mtim, &find->imported)) ||
 	    store_manifest(find->store, key, &manifest, &ignored) < 0 ||
 	    !matches(manifest, find->name, find->labels))
@@ -84,9 +87,8 @@ static void consider(struct find *find, int dir, const char *key)
 	find->imported = st.st_mtim;
 }
 
-/* Call for every name in a directory below parent. */
-static void each_name(int parent, const char *path,
-		      void (*fn)(struct find *find, int dir, const char *name), struct find *find)
+/* Add the names in a directory below parent. */
+static void add_names(int parent, const char *path, struct strv *names)
 {
 	int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -98,13 +100,23 @@ static void each_name(int parent, const char *path,
 	}
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
-			fn(find, dirfd(dir), entry->d_name);
+			strv_add(names, entry->d_name);
 	closedir(dir);
 }
 
-static void consider_all(struct find *find, int dir, const char *name)
+void store_each_image(struct store *store, void (*fn)(void *ctx, const char *key), void *ctx)
 {
-	each_name(dir, name, consider, find);
+	cleanup_strv struct strv dirs = STRV_INIT, keys = STRV_INIT;
+
+	add_names(store->cas, "imageManifest/sha512", &dirs);
+	for (size_t i = 0; i < dirs.n; i++) {
+		cleanup_free char *path = xasprintf("imageManifest/sha512/%s", dirs.v[i]);
+
+		add_names(store->cas, path, &keys);
+	}
+	for (size_t i = 0; i < keys.n; i++)
+		if (store_key_valid(keys.v[i]) && store_has_image(store, keys.v[i]))
+			fn(ctx, keys.v[i]);
 }
 
 int store_find(struct store *store, const char *name, struct json_object *labels,
@@ -112,9 +124,49 @@ int store_find(struct store *store, const char *name, struct json_object *labels
 {
 	struct find find = {.store = store, .name = name, .labels = labels};
 
-	each_name(store->cas, "imageManifest/sha512", consider_all, &find);
+	store_each_image(store, consider, &find);
 	if (!find.key[0])
 		return error_set(err, -ENOENT, "no image named %.200s is in the store", name);
+	memcpy(ret_key, find.key, sizeof(find.key));
+	return 0;
+}
+
+struct find_id {
+	struct store *store;
+	char prefix[IMAGE_KEY_LEN + 1];
+	size_t len;
+	unsigned found;
+	char key[IMAGE_KEY_LEN + 1];
+};
+
+static void match_id(void *ctx, const char *key)
+{
+	struct find_id *find = ctx;
+
+	if (strncmp(key, find->prefix, find->len) != 0)
+		return;
+	find->found++;
+	memcpy(find->key, key, sizeof(find->key));
+}
+
+int store_find_id(struct store *store, const char *id, char ret_key[IMAGE_KEY_LEN + 1],
+		  struct error *err)
+{
+	struct find_id find = {.store = store};
+
+	if (!str_starts_with(id, "sha512-") || strspn(id + 7, "0123456789abcdef") != strlen(id + 7))
+		return error_set(err, -EINVAL, "\"%.200s\" is no image ID", id);
+	if (strlen(id) < 9)
+		return error_set(err, -EINVAL, "image ID too short: \"%s\"", id);
+	snprintf(find.prefix, sizeof(find.prefix), "%.*s", IMAGE_KEY_LEN, id);
+	find.len = strlen(find.prefix);
+	store_each_image(store, match_id, &find);
+	if (find.found == 0)
+		return error_set(err, -ENOENT, "no image IDs found for \"%.200s\"", id);
+	if (find.found > 1)
+		return error_set(err, -ENOTUNIQ,
+				 "ambiguous image ID: \"%s\" is the beginning of %u", id,
+				 find.found);
 	memcpy(ret_key, find.key, sizeof(find.key));
 	return 0;
 }

@@ -28,6 +28,9 @@ void store_key(enum hash_alg alg, const uint8_t *id, char ret[IMAGE_KEY_LEN + 1]
 /* Where an image's manifest is. */
 void store_manifest_path(const char *key, char ret[STORE_PATH_MAX]) __attribute__((nonnull));
 bool store_has_image(struct store *store, const char *key) __attribute__((nonnull));
+/* Call fn for every image of the store, in no order. It may remove images. */
+void store_each_image(struct store *store, void (*fn)(void *ctx, const char *key), void *ctx)
+	__attribute__((nonnull(1, 2)));
 
 /*
  * A directory below cas/tmp for something being made: held by a lock on itself, so that

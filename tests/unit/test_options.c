@@ -219,7 +219,7 @@ static void more_images_than_a_pod_can_have_are_refused(void **state)
 	assert_int_equal(grammar(str_get(&line), &got, &err), -E2BIG);
 }
 
-/* command_word() skips the value of a flag before the command without knowing the command. */
+/* command_main() skips the value of a flag before the command without knowing the command. */
 static void a_flag_takes_its_value_the_same_way_in_every_command(void **state)
 {
 	(void)state;
@@ -261,14 +261,50 @@ static void commands_may_be_shortened_while_unambiguous(void **state)
 	bool ambiguous = true;
 
 	(void)state;
-	assert_ptr_equal(command_find("version", &ambiguous), &cmd_version);
-	assert_ptr_equal(command_find("v", &ambiguous), &cmd_version);
+	assert_ptr_equal(command_find(NULL, "version", &ambiguous), &cmd_version);
+	assert_ptr_equal(command_find(NULL, "v", &ambiguous), &cmd_version);
 	assert_false(ambiguous);
-	assert_null(command_find("c", &ambiguous)); /* cat-manifest, completion */
+	assert_null(command_find(NULL, "c", &ambiguous)); /* cat-manifest, completion */
 	assert_true(ambiguous);
-	assert_null(command_find("versions", &ambiguous));
+	assert_null(command_find(NULL, "versions", &ambiguous));
 	assert_false(ambiguous);
-	assert_null(command_find("", &ambiguous));
+	assert_null(command_find(NULL, "", &ambiguous));
+}
+
+static void a_groups_commands_are_found_in_the_group_alone(void **state)
+{
+	bool ambiguous = true;
+
+	(void)state;
+	assert_ptr_equal(command_find(NULL, "im", &ambiguous), &cmd_image);
+	assert_null(cmd_image.run);
+	assert_ptr_equal(command_find(&cmd_image, "cat-manifest", &ambiguous),
+			 &cmd_image_cat_manifest);
+	assert_ptr_equal(command_find(&cmd_image, "cat", &ambiguous), &cmd_image_cat_manifest);
+	assert_null(command_find(&cmd_image, "version", &ambiguous));
+	assert_null(command_find(&cmd_image, "image", &ambiguous));
+	assert_null(command_find(&cmd_gc, "gc", &ambiguous));
+	assert_string_equal(command_word(&cmd_image_cat_manifest), "cat-manifest");
+	assert_string_equal(command_word(&cmd_image), "image");
+}
+
+static void every_command_with_two_words_is_in_a_group(void **state)
+{
+	bool ambiguous;
+
+	(void)state;
+	for (size_t i = 0; commands[i]; i++) {
+		const char *space = strchr(commands[i]->name, ' ');
+		cleanup_free char *group = NULL;
+
+		if (!space)
+			continue;
+		group = xstrndup(commands[i]->name, (size_t)(space - commands[i]->name));
+		assert_null(strchr(space + 1, ' '));
+		assert_non_null(commands[i]->run);
+		assert_non_null(command_find(NULL, group, &ambiguous));
+		assert_null(command_find(NULL, group, &ambiguous)->run);
+	}
 }
 
 int main(void)
@@ -283,6 +319,8 @@ int main(void)
 		cmocka_unit_test(a_flag_takes_its_value_the_same_way_in_every_command),
 		cmocka_unit_test(tables_are_complete_and_sorted),
 		cmocka_unit_test(commands_may_be_shortened_while_unambiguous),
+		cmocka_unit_test(a_groups_commands_are_found_in_the_group_alone),
+		cmocka_unit_test(every_command_with_two_words_is_in_a_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
