@@ -3,7 +3,8 @@
 # The tripod command.
 $(eval $(call room_library,stage0))
 
-STAGE0_LIBS := -larchive -ljson-c -lcrypto -lseccomp -lz -lbz2 -llzma -lzstd
+STAGE0_LIBS := -larchive -ljson-c -lcrypto -lseccomp -lz -lbz2 -llzma -lzstd \
+	-ltss2-mu -ltss2-esys -ltss2-tctildr
 
 progs: $(B)/bin/tripod
 $(B)/bin/tripod: $(O)/stage0/main.o $(B)/lib/libstage0.a $(B)/lib/libcommon.a
