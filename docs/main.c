@@ -1,23 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The options section of a command's page, in Markdown, from the command's table. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/util.h"
 #include "stage0/cmds.h"
 
-static void print_table(const struct option *table)
+#define OPTIONS_MAX 64 /* of one command: far from reached, as in its usage */
+
+static int by_name(const void *a, const void *b)
 {
-	for (; table && table->name; table++) {
-		if (table->type == OPT_BOOL && !table->explicit_value)
-			printf("`--%s`", table->name);
-		else if (table->noopt)
-			printf("`--%s`, `--%s=%s`", table->name, table->name, table->arg);
+	const struct option *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static void print_table(const struct option *first)
+{
+	struct option_walk walk = {.at = first};
+	const struct option *sorted[OPTIONS_MAX];
+	size_t n = 0;
+
+	while (n < ARRAY_SIZE(sorted) && (sorted[n] = option_next(&walk)))
+		n++;
+	qsort(sorted, n, sizeof(sorted[0]), by_name);
+	for (size_t i = 0; i < n; i++) {
+		const struct option *o = sorted[i];
+
+		if (o->type == OPT_BOOL && !o->explicit_value)
+			printf("`--%s`", o->name);
+		else if (o->noopt)
+			printf("`--%s`, `--%s=%s`", o->name, o->name, o->arg);
 		else
-			printf("`--%s=%s`", table->name, table->arg);
-		printf("\n:   %s", table->help);
-		if (table->dflt && table->type == OPT_STRING)
-			printf(" (default: %s)", table->dflt);
-		else if (table->dflt)
-			printf(" (on unless --%s=false)", table->name);
+			printf("`--%s=%s`", o->name, o->arg);
+		printf("\n:   %s", o->help);
+		if (o->dflt && o->type == OPT_STRING)
+			printf(" (default: %s)", o->dflt);
+		else if (o->dflt)
+			printf(" (on unless --%s=false)", o->name);
 		printf("\n\n");
 	}
 }

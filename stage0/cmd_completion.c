@@ -10,8 +10,11 @@
 
 static void print_flags(const struct option *table)
 {
-	for (; table && table->name; table++)
-		printf(" --%s%s", table->name, option_takes_word(table) ? "=" : "");
+	struct option_walk walk = {.at = table};
+	const struct option *o;
+
+	while ((o = option_next(&walk)))
+		printf(" --%s%s", o->name, option_takes_word(o) ? "=" : "");
 }
 
 /* A command's name as a shell pattern. */

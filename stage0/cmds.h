@@ -12,8 +12,10 @@ extern const struct command cmd_help;
 extern const struct command cmd_image;
 extern const struct command cmd_image_cat_manifest;
 extern const struct command cmd_list;
+extern const struct command cmd_prepare;
 extern const struct command cmd_rm;
 extern const struct command cmd_run;
+extern const struct command cmd_run_prepared;
 extern const struct command cmd_status;
 extern const struct command cmd_version;
 

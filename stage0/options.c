@@ -6,11 +6,29 @@
 
 #include "common/util.h"
 
+const struct option *option_next(struct option_walk *walk)
+{
+	if (walk->included) {
+		if (walk->included->name)
+			return walk->included++;
+		walk->included = NULL;
+	}
+	while (walk->at && !walk->at->name && walk->at->include) {
+		walk->included = walk->at++->include;
+		if (walk->included->name)
+			return walk->included++;
+	}
+	return walk->at && walk->at->name ? walk->at++ : NULL;
+}
+
 const struct option *option_find(const struct option *table, const char *name, size_t len)
 {
-	for (; table && table->name; table++)
-		if (strlen(table->name) == len && memcmp(table->name, name, len) == 0)
-			return table;
+	struct option_walk walk = {.at = table};
+	const struct option *o;
+
+	while ((o = option_next(&walk)))
+		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+			return o;
 	return NULL;
 }
 
@@ -180,26 +198,32 @@ int options_parse(char *const *words, size_t nwords, bool interspersed,
 
 void options_init(const struct option *table, void *base, bool app)
 {
-	for (; table && table->name; table++) {
-		char *field = (char *)base + table->offset;
+	struct option_walk walk = {.at = table};
+	const struct option *o;
 
-		if (table->app != app || !table->dflt)
+	while ((o = option_next(&walk))) {
+		char *field = (char *)base + o->offset;
+
+		if (o->app != app || !o->dflt)
 			continue;
-		if (table->type == OPT_BOOL)
-			*(bool *)field = strcmp(table->dflt, "true") == 0;
+		if (o->type == OPT_BOOL)
+			*(bool *)field = strcmp(o->dflt, "true") == 0;
 		else
-			*(char **)field = xstrdup(table->dflt);
+			*(char **)field = xstrdup(o->dflt);
 	}
 }
 
 void options_free(const struct option *table, void *base, bool app)
 {
-	for (; table && table->name; table++) {
-		char *field = (char *)base + table->offset;
+	struct option_walk walk = {.at = table};
+	const struct option *o;
 
-		if (table->app != app || table->type == OPT_BOOL)
+	while ((o = option_next(&walk))) {
+		char *field = (char *)base + o->offset;
+
+		if (o->app != app || o->type == OPT_BOOL)
 			continue;
-		if (table->type == OPT_STRING) {
+		if (o->type == OPT_STRING) {
 			free(*(char **)field);
 			*(char **)field = NULL;
 		} else {

@@ -10,7 +10,7 @@
 
 /*
  * One table of options per command drives parsing, usage text, completion and the check of the
- * manual pages. A table ends with an entry without a name. Long options only, "--flag=value" or
+ * manual pages. An entry without a name includes another table, or ends this one. Long options only, "--flag=value" or
  * "--flag value" (rkt-behaviour 1.1).
  */
 
@@ -33,7 +33,14 @@ struct option {
 	const char *help;
 	bool app;	     /* belongs to the image before it; offset is in struct app_request */
 	bool explicit_value; /* OPT_BOOL that must be given a value */
+	const struct option *include; /* in an entry without a name: a table that includes none */
 };
+
+/* All options of a table with those of the tables it includes, in order; NULL at the end. */
+struct option_walk {
+	const struct option *at, *included;
+};
+const struct option *option_next(struct option_walk *walk) __attribute__((nonnull));
 
 /* Where a table's values go. */
 struct option_set {

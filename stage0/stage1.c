@@ -152,23 +152,31 @@ int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_obje
 	return r;
 }
 
+int stage1_manifest(const struct pod *pod, struct json_object **ret, struct error *err)
+{
+	cleanup_strv struct strv warnings = STRV_INIT;
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r = file_read(pod->fd, "stage1/manifest", JSON_SIZE_MAX, &text, &len, err);
+
+	if (r == 0)
+		r = image_manifest_parse(text, len, ret, &warnings, err);
+	return r < 0 ? error_wrap(err, "pod %s: stage1's manifest", pod->uuid) : 0;
+}
+
 int stage1_gc(const struct pod *pod, bool debug, struct error *err)
 {
 	cleanup_json struct json_object *manifest = NULL;
-	cleanup_free char *text = NULL, *entry = NULL;
+	cleanup_free char *entry = NULL;
 	const struct spawn_fd fds[] = {{STDOUT_FILENO, STDOUT_FILENO},
 				       {STDERR_FILENO, STDERR_FILENO}};
 	cleanup_strv struct strv argv = STRV_INIT;
-	cleanup_strv struct strv warnings = STRV_INIT;
 	struct spawn_args args = {.cwd = pod->fd, .fds = fds, .nfds = ARRAY_SIZE(fds)};
 	cleanup_fd int pidfd = -1;
 	int status = 0, r;
-	size_t len;
 	pid_t pid;
 
-	r = file_read(pod->fd, "stage1/manifest", JSON_SIZE_MAX, &text, &len, err);
-	if (r == 0)
-		r = image_manifest_parse(text, len, &manifest, &warnings, err);
+	r = stage1_manifest(pod, &manifest, err);
 	if (r == 0)
 		r = stage1_entrypoint(manifest, "gc", &entry, err);
 	if (r == 0 && faccessat(pod->fd, entry, F_OK, 0) < 0)

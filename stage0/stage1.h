@@ -29,6 +29,13 @@ bool stage1_takes_disks(struct json_object *manifest) __attribute__((nonnull));
 int stage1_entrypoint(struct json_object *manifest, const char *name, char **ret, struct error *err)
 	__attribute__((nonnull));
 
+/*
+ * The manifest of the stage1 a pod was prepared with; the caller puts *ret. -ENOENT: it is not (or no
+ * longer) there.
+ */
+int stage1_manifest(const struct pod *pod, struct json_object **ret, struct error *err)
+	__attribute__((nonnull));
+
 struct stage1_run {
 	bool interactive;
 	const char *hostname; /* never NULL */

@@ -17,10 +17,11 @@ static int by_name(const void *a, const void *b)
 static void usage_options(FILE *out, const char *title, const struct option *table)
 {
 	const struct option *sorted[OPTIONS_SHOWN_MAX];
+	struct option_walk walk = {.at = table};
 	size_t n = 0;
 
-	for (; table && table->name && n < ARRAY_SIZE(sorted); table++)
-		sorted[n++] = table;
+	while (n < ARRAY_SIZE(sorted) && (sorted[n] = option_next(&walk)))
+		n++;
 	if (n == 0)
 		return;
 	qsort(sorted, n, sizeof(sorted[0]), by_name);

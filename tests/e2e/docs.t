@@ -7,7 +7,8 @@ run "$TRIPOD" help
 commands=$(printf '%s\n' "$out" | sed -n '/^COMMANDS:/,/^$/s/^	\([a-z -]*\)	.*/\1/p')
 ok 'there are commands' test "$(echo "$commands" | wc -l)" -gt 5
 is 'every command has a page, and every page a command' \
-	"$(cd docs && ls tripod-*.md)" "$(echo "$commands" | sed 's/ /-/;s/.*/tripod-&.md/' | sort)"
+	"$(cd docs && printf '%s\n' tripod-*.md | sort)" \
+	"$(echo "$commands" | sed 's/ /-/;s/.*/tripod-&.md/' | sort)"
 for page in docs/tripod.md docs/tripod-*.md; do
 	docs/fill-options "$BUILD/libexec/tripod-doc-options" "$page" >"$WORK/page"
 	is "$page has the options of the table (make docs-options)" \

@@ -224,7 +224,10 @@ static void a_flag_takes_its_value_the_same_way_in_every_command(void **state)
 {
 	(void)state;
 	for (size_t i = 0; commands[i]; i++) {
-		for (const struct option *a = commands[i]->options; a && a->name; a++) {
+		struct option_walk walk = {.at = commands[i]->options};
+		const struct option *a;
+
+		while ((a = option_next(&walk))) {
 			assert_null(option_find(global_options, a->name, strlen(a->name)));
 			for (size_t k = 0; commands[k]; k++) {
 				const struct option *b =
@@ -242,18 +245,39 @@ static void tables_are_complete_and_sorted(void **state)
 {
 	(void)state;
 	for (size_t i = 0; commands[i]; i++) {
-		const struct option *o = commands[i]->options;
+		struct option_walk walk = {.at = commands[i]->options};
+		const struct option *o;
 
 		if (i > 0)
 			assert_true(strcmp(commands[i - 1]->name, commands[i]->name) < 0);
 		assert_non_null(commands[i]->summary);
 		assert_non_null(commands[i]->args);
-		for (; o && o->name; o++) {
+		while ((o = option_next(&walk))) {
 			assert_non_null(o->help);
 			assert_true(o->type == OPT_BOOL || o->arg != NULL);
 			assert_true((o->type == OPT_STRING) || !o->noopt);
 		}
 	}
+}
+
+static void a_table_includes_others_in_its_place(void **state)
+{
+	static const struct option none[] = {{.name = NULL}};
+	static const struct option inner[] = {{.name = "b"}, {.name = "c"}, {.name = NULL}};
+	static const struct option outer[] = {{.name = "a"}, {.include = none}, {.include = inner},
+					      {.name = "d"}, {.include = none}, {.name = NULL}};
+	struct option_walk walk = {.at = outer};
+
+	(void)state;
+	assert_string_equal(option_next(&walk)->name, "a");
+	assert_string_equal(option_next(&walk)->name, "b");
+	assert_string_equal(option_next(&walk)->name, "c");
+	assert_string_equal(option_next(&walk)->name, "d");
+	assert_null(option_next(&walk));
+	assert_null(option_next(&walk));
+	assert_ptr_equal(option_find(outer, "c", 1), &inner[1]);
+	walk = (struct option_walk){.at = NULL};
+	assert_null(option_next(&walk));
 }
 
 static void commands_may_be_shortened_while_unambiguous(void **state)
@@ -318,6 +342,7 @@ int main(void)
 		cmocka_unit_test(more_images_than_a_pod_can_have_are_refused),
 		cmocka_unit_test(a_flag_takes_its_value_the_same_way_in_every_command),
 		cmocka_unit_test(tables_are_complete_and_sorted),
+		cmocka_unit_test(a_table_includes_others_in_its_place),
 		cmocka_unit_test(commands_may_be_shortened_while_unambiguous),
 		cmocka_unit_test(a_groups_commands_are_found_in_the_group_alone),
 		cmocka_unit_test(every_command_with_two_words_is_in_a_group),

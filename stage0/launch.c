@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What run, prepare and run-prepared have in common, in the order it happens: the words of the
+ * command line, the images into the store, the pod's directory, stage1. A command calls the steps it
+ * is made of; each takes what the ones before it left in struct launch, which holds everything, so
+ * that one function lets go of it.
+ */
+#include "stage0/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "stage0/acname.h"
+#include "stage0/image_manifest.h"
+#include "stage0/imageref.h"
+#include "stage0/stage1.h"
+
+#define ENV_FILE_MAX (1 << 20) /* bytes; execve takes 2 MiB in all */
+#define HOSTNAME_MAX 64	       /* bytes, the kernel's limit */
+
+#define POD(field) .offset = offsetof(struct launch_options, field)
+#define APP(field) .app = true, .offset = offsetof(struct app_request, field)
+
+const struct option launch_image_options[] = {
+	{"annotation", OPT_KEYVALS, APP(annotations), .arg = "NAME=VALUE",
+	 .help = "add an annotation to the app (repeatable)"},
+	{"caps-remove", OPT_STRING, APP(caps_remove), .arg = "LIST",
+	 .help = "take these capabilities away from the app's default set"},
+	{"caps-retain", OPT_STRING, APP(caps_retain), .arg = "LIST",
+	 .help = "leave the app these capabilities only"},
+	{"cpu", OPT_STRING, APP(cpu), .arg = "QUANTITY",
+	 .help = "CPU limit of the app, such as 2 or 500m"},
+	{"environment", OPT_KEYVALS, APP(environment), .arg = "NAME=VALUE",
+	 .help = "set a variable in the app's environment (repeatable)"},
+	{"exec", OPT_STRING, APP(exec), .arg = "PATH",
+	 .help = "run this program in the place of the image's command line"},
+	{"group", OPT_STRING, APP(group), .arg = "GROUP",
+	 .help = "run the app as this group: a name, a number, or a path whose group counts"},
+	{"inherit-env", OPT_BOOL, POD(inherit_env),
+	 .help = "give the apps our own environment where they have no value of their own"},
+	{"memory", OPT_STRING, APP(memory), .arg = "QUANTITY",
+	 .help = "memory limit of the app, such as 512M or 1Gi"},
+	{"name", OPT_STRING, APP(name), .arg = "NAME",
+	 .help = "name of the app (default: the last part of the image's name)"},
+	{"no-overlay", OPT_BOOL, POD(no_overlay),
+	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},
+	{"readonly-rootfs", OPT_BOOL, APP(readonly_rootfs), .explicit_value = true, .arg = "BOOL",
+	 .help = "let the app not write to its root file system"},
+	{"set-env", OPT_ENV, POD(set_env), .arg = "NAME=VALUE",
+	 .help = "set a variable for all apps, over any other value (repeatable)"},
+	{"set-env-file", OPT_LIST, POD(set_env_file), .arg = "FILE",
+	 .help = "set the variables in a file of NAME=VALUE lines for all apps (repeatable)"},
+	{"stage1-path", OPT_STRING, POD(stage1_path), .arg = "FILE",
+	 .help = "stage1 image to run the pod with (default: stage1-kvm.aci beside tripod)"},
+	{"supplementary-gids", OPT_STRING, APP(supplementary_gids), .arg = "LIST",
+	 .help = "supplementary groups of the app, numbers"},
+	{"user", OPT_STRING, APP(user), .arg = "USER",
+	 .help = "run the app as this user: a name, a number, or a path whose owner counts"},
+	{"user-annotation", OPT_KEYVALS, APP(user_annotations), .arg = "NAME=VALUE",
+	 .help = "add a user annotation to the app (repeatable)"},
+	{"user-label", OPT_KEYVALS, APP(user_labels), .arg = "NAME=VALUE",
+	 .help = "add a user label to the app (repeatable)"},
+	{"working-dir", OPT_STRING, APP(working_dir), .arg = "PATH",
+	 .help = "working directory of the app"},
+	{.name = NULL},
+};
+
+const struct option launch_run_options[] = {
+	{"hostname", OPT_STRING, POD(hostname), .arg = "NAME",
+	 .help = "host name of the pod (default: rkt- and the pod's UUID)"},
+	{"interactive", OPT_BOOL, POD(interactive),
+	 .help = "connect the app to this terminal; for a single app"},
+	{.name = NULL},
+};
+
+void launch_free(struct launch *launch)
+{
+	for (size_t i = 0; launch->apps && i < launch->images.n; i++) {
+		json_object_put(launch->apps[i].image);
+		free((char *)launch->apps[i].key);
+		free(launch->apps[i].name);
+	}
+	free(launch->apps);
+	json_object_put(launch->manifest);
+	json_object_put(launch->stage1.manifest);
+	store_close(launch->store);
+	pod_close(&launch->pod);
+	pods_close(&launch->pods);
+	strv_free(&launch->request.set_env_file);
+	strv_free(&launch->request.inherit_env);
+	image_list_free(&launch->images, launch_image_options);
+}
+
+/* Our own environment, as far as it has a place in a manifest. */
+static void read_own_environment(struct strv *ret)
+{
+	for (char **p = environ; *p; p++) {
+		cleanup_free char *key = xstrndup(*p, strcspn(*p, "="));
+		struct json_object *value = NULL;
+		struct error ignored = ERROR_INIT;
+		cleanup_str struct str quoted = STR_INIT;
+
+		if (!strchr(*p, '=') || !acenv_is_valid(key) || keyvals_get(ret, key))
+			continue;
+		/* what is no UTF-8 can not be written in JSON */
+		value = json_object_new_string(*p);
+		str_add(&quoted, json_text(value));
+		json_object_put(value);
+		value = NULL;
+		if (json_parse(str_get(&quoted), quoted.len, "environment", &value, &ignored) == 0)
+			strv_add(ret, *p);
+		json_object_put(value);
+	}
+}
+
+static int read_environment(struct launch *launch, struct error *err)
+{
+	for (size_t i = 0; i < launch->opts->set_env_file.n; i++) {
+		const char *file = launch->opts->set_env_file.v[i];
+		cleanup_free char *text = NULL;
+		size_t len;
+		int r = file_read(AT_FDCWD, file, ENV_FILE_MAX, &text, &len, err);
+
+		if (r == 0)
+			r = env_file_parse(text, file, &launch->request.set_env_file, err);
+		if (r < 0)
+			return error_wrap(err, "--set-env-file");
+	}
+	if (launch->opts->inherit_env)
+		read_own_environment(&launch->request.inherit_env);
+	return 0;
+}
+
+static int check_hostname(const char *name, struct error *err)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > HOSTNAME_MAX || name[0] == '-' || name[0] == '.' ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") != len)
+		return error_set(err, -EINVAL, "--hostname: \"%s\" is not a host name", name);
+	return 0;
+}
+
+/* All that can be said before anything is done. */
+static int check_request(struct launch *launch, struct error *err)
+{
+	if (launch->images.n == 0)
+		return error_set(err, -EINVAL, "no image is named");
+	return launch_check_run(launch, launch->images.n, err);
+}
+
+/*
+ * Signatures can not be checked yet, so an image only runs when the user waives them. The messages
+ * tell an image without a signature from one whose signature goes unchecked.
+ */
+static int check_signature(const struct launch *launch, const struct imageref *ref,
+			   struct error *err)
+{
+	cleanup_free char *signature = xasprintf("%s.asc", ref->path);
+
+	if (launch->globals->insecure & INSECURE_IMAGE)
+		return 0;
+	if (ref->kind == IMAGEREF_OCI)
+		return error_set(err, -ENOKEY,
+				 "%s: an image of a layout has digests and no signature "
+				 "(--insecure-options=image runs it all the same)",
+				 ref->path);
+	if (access(signature, F_OK) < 0)
+		return error_errno(err,
+				   "%s: the image is not signed (--insecure-options=image runs it "
+				   "all the same): error opening signature file %s",
+				   ref->path, signature);
+	return error_set(err, -EOPNOTSUPP,
+			 "%s: this version can not check the signature %s; "
+			 "--insecure-options=image runs the image unchecked",
+			 ref->path, signature);
+}
+
+/* The checked manifest of an image in the store. */
+static int load_manifest(struct launch *launch, const char *what, const char *key,
+			 struct json_object **ret, struct error *err)
+{
+	cleanup_json struct json_object *doc = NULL;
+	cleanup_strv struct strv warnings = STRV_INIT;
+	int r = store_manifest(launch->store, key, &doc, err);
+
+	if (r == 0)
+		r = image_manifest_check(doc, &warnings, err);
+	if (r < 0)
+		return error_wrap(err, "%s", what);
+	for (size_t i = 0; i < warnings.n; i++)
+		log_warn("%s: %s", what, warnings.v[i]);
+	*ret = take_ptr(doc);
+	return 0;
+}
+
+static int find_stage1(struct launch *launch, struct error *err)
+{
+	cleanup_free char *path = NULL, *entry = NULL;
+	int r = stage1_find(launch->opts->stage1_path, &path, err);
+
+	if (r < 0)
+		return r;
+	log_debug("stage1: using image from file %s", path);
+	r = imageref_import_aci(launch->store, path, launch->stage1.key, err);
+	if (r == 0)
+		r = load_manifest(launch, path, launch->stage1.key, &launch->stage1.manifest, err);
+	if (r == 0)
+		r = stage1_entrypoint(launch->stage1.manifest, "run", &entry, err);
+	return r < 0 ? error_wrap(err, "stage1") : 0;
+}
+
+static int find_image(struct launch *launch, size_t i, struct error *err)
+{
+	const struct app_request *request = &launch->images.v[i];
+	cleanup(imageref_free) struct imageref ref = {.path = NULL};
+	cleanup_strv struct strv warnings = STRV_INIT;
+	char key[IMAGE_KEY_LEN + 1];
+	int r = imageref_parse(request->image, &ref, err);
+
+	if (r == 0)
+		r = check_signature(launch, &ref, err);
+	if (r < 0)
+		return r;
+	log_debug("image: using image from file %s", ref.path);
+	r = imageref_import(launch->store, &ref, key, &warnings, err);
+	if (r < 0)
+		return r;
+	for (size_t w = 0; w < warnings.n; w++)
+		log_warn("%s: %s", request->image, warnings.v[w]);
+	launch->apps[i].request = request;
+	launch->apps[i].key = xstrdup(key);
+	r = load_manifest(launch, request->image, key, &launch->apps[i].image, err);
+	if (r == 0 && image_manifest_runnable(launch->apps[i].image, err) < 0)
+		r = error_wrap(err, "%s", request->image);
+	return r;
+}
+
+static int find_images(struct launch *launch, struct error *err)
+{
+	launch->apps = xcalloc(launch->images.n, sizeof(*launch->apps));
+	for (size_t i = 0; i < launch->images.n; i++) {
+		int r = find_image(launch, i, err);
+
+		if (r < 0)
+			return r;
+	}
+	return pod_manifest_build(&launch->request, launch->apps, launch->images.n,
+				  &launch->manifest, err);
+}
+
+/* The UUID without a newline, put in place whole; written to, if it is no regular file. */
+static int save_uuid(const char *path, const char *uuid, struct error *err)
+{
+	cleanup_fd int fd = -1;
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0 || S_ISREG(st.st_mode)) {
+		r = file_write(AT_FDCWD, path, uuid, strlen(uuid), 0644, err);
+	} else {
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		r = fd < 0 ? -errno : write_all(fd, uuid, strlen(uuid));
+		if (r < 0)
+			error_set(err, r, "%s: %s", path, strerror(-r));
+	}
+	return r < 0 ? error_wrap(err, "--uuid-file-save") : 0;
+}
+
+int launch_parse(struct launch *launch, const struct option *table, const struct strv *words,
+		 struct error *err)
+{
+	const struct option_set sets[] = {{table, launch->opts}, {global_options, launch->globals}};
+	int r = grammar_parse(words, sets, ARRAY_SIZE(sets), &launch->images, err);
+
+	if (r < 0 || launch->globals->help)
+		return r;
+	launch->request.uid = geteuid();
+	launch->request.gid = getegid();
+	launch->request.set_env = launch->opts->set_env; /* borrowed */
+	r = globals_apply(launch->globals, err);
+	if (r == 0)
+		r = check_request(launch, err);
+	return r < 0 ? r : read_environment(launch, err);
+}
+
+int launch_open(struct launch *launch, struct error *err)
+{
+	cleanup_free char *data_dir = NULL;
+	int r = globals_data_dir(launch->globals, &data_dir, err);
+
+	if (r == 0)
+		r = pods_open(data_dir, &launch->pods, err);
+	return r < 0 ? r : store_open(data_dir, &launch->store, err);
+}
+
+int launch_create(struct launch *launch, struct error *err)
+{
+	int r = find_stage1(launch, err);
+
+	if (r == 0)
+		r = find_images(launch, err);
+	if (r == 0)
+		r = pod_create(&launch->pods, &launch->pod, err);
+	return r;
+}
+
+int launch_prepare(struct launch *launch, struct error *err)
+{
+	int r = 0;
+
+	if (launch->opts->uuid_file_save)
+		r = save_uuid(launch->opts->uuid_file_save, launch->pod.uuid, err);
+	if (r == 0)
+		r = prepare_pod(&launch->pods, &launch->pod, launch->store, &launch->stage1,
+				launch->apps, launch->images.n, launch->manifest, err);
+	return r;
+}
+
+int launch_check_run(const struct launch *launch, size_t napps, struct error *err)
+{
+	if (launch->opts->interactive && napps > 1)
+		return error_set(err, -EINVAL, "--interactive is for a single app, not %zu", napps);
+	return launch->opts->hostname ? check_hostname(launch->opts->hostname, err) : 0;
+}
+
+int launch_exec(struct launch *launch, struct error *err)
+{
+	cleanup_free char *hostname = xasprintf("rkt-%s", launch->pod.uuid);
+	const struct stage1_run how = {
+		.interactive = launch->opts->interactive,
+		.hostname = launch->opts->hostname ? launch->opts->hostname : hostname,
+		.hostname_given = launch->opts->hostname != NULL,
+	};
+	int r = pod_move(&launch->pods, &launch->pod, POD_RUN, err);
+
+	if (r < 0)
+		return r;
+	log_debug("Pod %s is written, becoming stage1", launch->pod.uuid);
+	store_close(launch->store);
+	launch->store = NULL;
+	return stage1_exec(&launch->pods, &launch->pod, launch->stage1.manifest, launch->globals,
+			   &how, err);
+}

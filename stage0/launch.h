@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_LAUNCH_H
+#define STAGE0_LAUNCH_H
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "common/str.h"
+#include "stage0/command.h"
+#include "stage0/grammar.h"
+#include "stage0/image/store.h"
+#include "stage0/pod.h"
+#include "stage0/pod_manifest.h"
+#include "stage0/prepare.h"
+
+/* The steps run, prepare and run-prepared are made of (rkt-behaviour 2.3 to 2.5). */
+
+/* What their options are parsed into, those of the images apart. */
+struct launch_options {
+	char *hostname;
+	bool inherit_env;
+	bool interactive;
+	bool no_overlay;
+	bool quiet;
+	struct strv set_env;
+	struct strv set_env_file;
+	char *stage1_path;
+	char *uuid_file_save;
+};
+
+extern const struct option launch_image_options[]; /* of commands that take images */
+extern const struct option launch_run_options[];   /* of commands that run the pod */
+
+struct launch {
+	struct globals *globals;
+	struct launch_options *opts;
+	struct image_list images;
+	struct pod_request request;
+	struct pods pods;
+	struct pod pod;
+	struct store *store;
+	struct stage1_image stage1;
+	struct pod_app *apps; /* as many as images */
+	struct json_object *manifest;
+};
+
+#define LAUNCH_INIT(g, o)                                                                          \
+	{                                                                                          \
+		.globals = (g), .opts = (o), .images = IMAGE_LIST_INIT, .pods = {.fd = -1},        \
+		.pod = POD_INIT                                                                    \
+	}
+
+/*
+ * Read the words behind the command, table being its options, and check all that can be checked
+ * before anything is done. With globals->help set nothing is.
+ */
+int launch_parse(struct launch *launch, const struct option *table, const struct strv *words,
+		 struct error *err) __attribute__((nonnull));
+
+/* Open the pods and the store. */
+int launch_open(struct launch *launch, struct error *err) __attribute__((nonnull));
+
+/* Bring stage1 and the images into the store, make the manifest and a new pod in prepare, locked. */
+int launch_create(struct launch *launch, struct error *err) __attribute__((nonnull));
+
+/* Save the new pod's UUID if that was asked for, and fill the pod. */
+int launch_prepare(struct launch *launch, struct error *err) __attribute__((nonnull));
+
+/* Whether the options that are about running fit a pod of so many apps. */
+int launch_check_run(const struct launch *launch, size_t napps, struct error *err)
+	__attribute__((nonnull));
+
+/*
+ * Move the locked pod to run and become its stage1, whose manifest is in launch->stage1. Returns
+ * only to fail.
+ */
+int launch_exec(struct launch *launch, struct error *err) __attribute__((nonnull));
+
+void launch_free(struct launch *launch) __attribute__((nonnull));
+
+#endif
