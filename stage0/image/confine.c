@@ -4,7 +4,7 @@
  *
  * Theory of operation: fork() without exec, so the child has the code at hand and starts in a tenth
  * of a millisecond. Before the filter goes on, what needs the file system is done: libcrypto reads
- * its configuration at the first digest. The filter is a list of what computing and copying between
+ * its configuration at the first digest, and the caller's prepare() loads a library. The filter is a list of what computing and copying between
  * open descriptors takes; opening a file fails softly (character set conversion tries), anything
  * else kills. The child's word comes back as one message on a pipe.
  */
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -141,7 +142,7 @@ static void close_others(const int *fds, size_t nfds, int answer)
 	close_range(from, UINT32_MAX, 0);
 }
 
-static int confine(struct error *err)
+static int confine(const struct confined_job *job, struct error *err)
 {
 	const struct rlimit none = {0, 0}, memory = {CHILD_MEMORY, CHILD_MEMORY};
 	int r;
@@ -154,50 +155,32 @@ static int confine(struct error *err)
 	if (setrlimit(RLIMIT_CORE, &none) < 0 ||
 	    (!SANITIZED && setrlimit(RLIMIT_AS, &memory) < 0) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_errno(err, "confining the image reader");
+		return error_errno(err, "confining the %s", job->what);
+	r = job->prepare ? job->prepare(job->arg, err) : 0;
+	if (r < 0)
+		return r;
 	r = filter();
-	return r < 0 ? error_set(err, r, "confining the image reader: %s", strerror(-r)) : 0;
+	return r < 0 ? error_set(err, r, "confining the %s: %s", job->what, strerror(-r)) : 0;
 }
 
-static void __attribute__((noreturn))
-child(int (*fn)(void *, void *, struct error *), void *arg, size_t result_len, int fd)
+static void __attribute__((noreturn)) child(const struct confined_job *job, int fd)
 {
 	struct answer answer = {.error = ERROR_INIT};
-	cleanup_free void *result = xcalloc(1, result_len);
+	cleanup_free void *result = xcalloc(1, job->result_len);
 
-	answer.result = confine(&answer.error);
+	answer.result = confine(job, &answer.error);
 	if (answer.result == 0)
-		answer.result = fn(arg, result, &answer.error);
-	if (write_all(fd, &answer, sizeof(answer)) < 0 || write_all(fd, result, result_len) < 0)
+		answer.result = job->run(job->arg, result, &answer.error);
+	if (write_all(fd, &answer, sizeof(answer)) < 0 ||
+	    write_all(fd, result, job->result_len) < 0)
 		_exit(1);
 	_exit(0);
 }
 
-static bool read_exactly(int fd, void *dst, size_t len)
+int confined_start(const struct confined_job *job, struct confined *ret, struct error *err)
 {
-	char *p = dst;
-
-	while (len > 0) {
-		ssize_t n = read(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-int confined_call(int (*fn)(void *arg, void *result, struct error *err), void *arg, void *ret,
-		  size_t result_len, const int *fds, size_t nfds, struct error *err)
-{
-	cleanup_free void *result = xcalloc(1, result_len);
 	pid_t pid, parent = getpid();
-	struct answer answer;
-	int pipefd[2], status;
-	bool whole;
+	int pipefd[2];
 
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return error_errno(err, "pipe");
@@ -206,29 +189,100 @@ int confined_call(int (*fn)(void *arg, void *result, struct error *err), void *a
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		close_others(fds, nfds, pipefd[1]);
-		child(fn, arg, result_len, pipefd[1]);
+		close_others(job->fds, job->nfds, pipefd[1]);
+		child(job, pipefd[1]);
 	}
 	close(pipefd[1]);
 	if (pid < 0) {
 		close(pipefd[0]);
 		return error_errno(err, "fork");
 	}
-	whole = read_exactly(pipefd[0], &answer, sizeof(answer)) &&
-		read_exactly(pipefd[0], result, result_len);
-	close(pipefd[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	*ret = (struct confined){job->what, pid, pipefd[0], job->result_len};
+	return 0;
+}
+
+/* 0, -ENODATA when the other end is closed before, -ETIMEDOUT. */
+static int read_exactly(int fd, void *dst, size_t len, int timeout_ms)
+{
+	char *p = dst;
+
+	while (len > 0) {
+		struct pollfd readable = {.fd = fd, .events = POLLIN};
+		ssize_t n = poll(&readable, 1, timeout_ms);
+
+		if (n == 0)
+			return -ETIMEDOUT;
+		if (n > 0)
+			n = read(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -ENODATA;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The child is gone or about to go. Returns its status. */
+static int reap(struct confined *confined)
+{
+	int status = 0;
+
+	close_fd(&confined->fd);
+	while (waitpid(confined->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (!whole && WIFSIGNALED(status))
-		return error_set(err, -EPROTO, "the image reader was killed by signal %d",
+	confined->pid = -1;
+	return status;
+}
+
+int confined_finish(struct confined *confined, void *ret, int timeout_ms, struct error *err)
+{
+	cleanup_free void *result = xcalloc(1, confined->result_len);
+	struct answer answer = {.error = ERROR_INIT};
+	int r, status;
+
+	r = read_exactly(confined->fd, &answer, sizeof(answer), timeout_ms);
+	if (r == 0)
+		r = read_exactly(confined->fd, result, confined->result_len, timeout_ms);
+	if (r == -ETIMEDOUT)
+		return error_set(err, r, "the %s does not get ahead", confined->what);
+	status = reap(confined);
+	if (r < 0 && WIFSIGNALED(status))
+		return error_set(err, -EPROTO, "the %s was killed by signal %d", confined->what,
 				 WTERMSIG(status));
-	if (!whole)
-		return error_set(err, -EPROTO, "the image reader died");
+	if (r < 0)
+		return error_set(err, -EPROTO, "the %s died", confined->what);
 	if (answer.result != 0) {
 		answer.error.msg[sizeof(answer.error.msg) - 1] = '\0';
 		return error_set(err, answer.result < 0 ? answer.result : -EPROTO, "%s",
 				 answer.error.msg);
 	}
-	memcpy(ret, result, result_len);
+	memcpy(ret, result, confined->result_len);
 	return 0;
+}
+
+void confined_end(struct confined *confined)
+{
+	if (confined->pid < 0)
+		return;
+	kill(confined->pid, SIGKILL);
+	reap(confined);
+}
+
+int confined_call(int (*fn)(void *arg, void *result, struct error *err), void *arg, void *ret,
+		  size_t result_len, const int *fds, size_t nfds, struct error *err)
+{
+	const struct confined_job job = {
+		.what = "image reader",
+		.run = fn,
+		.arg = arg,
+		.result_len = result_len,
+		.fds = fds,
+		.nfds = nfds,
+	};
+	struct confined confined = CONFINED_INIT;
+	int r = confined_start(&job, &confined, err);
+
+	return r < 0 ? r : confined_finish(&confined, ret, -1, err);
 }
