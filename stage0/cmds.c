@@ -5,6 +5,7 @@
 const struct command *const commands[] = {
 	&cmd_cat_manifest,
 	&cmd_completion,
+	&cmd_config,
 	&cmd_doctor,
 	&cmd_gc,
 	&cmd_help,

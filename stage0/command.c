@@ -40,6 +40,25 @@ const struct option global_options[] = {
 	 .arg = "LIST",
 	 .help = "security features to switch off: none, image, tls, ondisk, http, pubkey, "
 		 "capabilities, paths, seccomp, all-fetch, all-run, all"},
+	{.name = "local-config",
+	 .type = OPT_STRING,
+	 .offset = offsetof(struct globals, local_config),
+	 .arg = "DIR",
+	 .help = "the administrator's configuration (/etc/tripod; called as rkt /etc/rkt)"},
+	{.name = "system-config",
+	 .type = OPT_STRING,
+	 .offset = offsetof(struct globals, system_config),
+	 .arg = "DIR",
+	 .help = "the vendor's configuration (/usr/lib/tripod; called as rkt /usr/lib/rkt)"},
+	{.name = "trust-keys-from-https",
+	 .type = OPT_BOOL,
+	 .offset = offsetof(struct globals, trust_keys_from_https),
+	 .help = "trust the signing keys a name's server offers over https, without asking"},
+	{.name = "user-config",
+	 .type = OPT_STRING,
+	 .offset = offsetof(struct globals, user_config),
+	 .arg = "DIR",
+	 .help = "your own configuration (default: none)"},
 	{.name = NULL},
 };
 
@@ -111,12 +130,50 @@ static char *default_data_dir(void)
 	return NULL;
 }
 
-int globals_data_dir(const struct globals *globals, char **ret, struct error *err)
+struct config_dirs globals_config_dirs(const struct globals *globals)
 {
-	cleanup_free char *dir = globals->dir ? xstrdup(globals->dir) : default_data_dir();
-	char *real;
+	return (struct config_dirs){
+		.system = globals->system_config ? globals->system_config
+			  : globals->as_rkt	 ? "/usr/lib/rkt"
+						 : "/usr/lib/tripod",
+		.local = globals->local_config ? globals->local_config
+			 : globals->as_rkt     ? "/etc/rkt"
+					       : "/etc/tripod",
+		.user = globals->user_config,
+	};
+}
+
+int globals_config(const struct globals *globals, struct config *ret, struct error *err)
+{
+	struct config_dirs dirs = globals_config_dirs(globals);
+
+	return config_load(&dirs, ret, err) < 0 ? error_wrap(err, "configuration") : 0;
+}
+
+/* --dir, what is configured, or the default; NULL when there is none. */
+static int choose_data_dir(const struct globals *globals, char **ret, struct error *err)
+{
+	cleanup_config struct config config = CONFIG_INIT;
 	int r;
 
+	if (globals->dir) {
+		*ret = xstrdup(globals->dir);
+		return 0;
+	}
+	r = globals_config(globals, &config, err);
+	if (r == 0)
+		*ret = config.data ? take_ptr(config.data) : default_data_dir();
+	return r;
+}
+
+int globals_data_dir(const struct globals *globals, char **ret, struct error *err)
+{
+	cleanup_free char *dir = NULL;
+	char *real;
+	int r = choose_data_dir(globals, &dir, err);
+
+	if (r < 0)
+		return r;
 	if (!dir)
 		return error_set(err, -ENOENT,
 				 "no data directory: HOME is not set; name one with --dir");

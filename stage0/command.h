@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/str.h"
+#include "stage0/config.h"
 #include "stage0/options.h"
 
 /* The commands and what they share: global options, dispatch, usage text. */
@@ -44,6 +45,8 @@ struct globals {
 	char *dir;	    /* --dir, or NULL */
 	char *insecure_arg; /* --insecure-options as given */
 	unsigned insecure;  /* enum insecure, set by globals_apply() */
+	char *system_config, *local_config, *user_config; /* NULL: the default */
+	bool trust_keys_from_https;
 };
 
 extern const struct option global_options[];
@@ -95,9 +98,15 @@ int command_main(int argc, char **argv);
  * more. */
 int globals_apply(struct globals *globals, struct error *err) __attribute__((nonnull));
 
+/* Where the configuration is, and what it says. The caller frees *ret. */
+struct config_dirs globals_config_dirs(const struct globals *globals) __attribute__((nonnull));
+int globals_config(const struct globals *globals, struct config *ret, struct error *err)
+	__attribute__((nonnull));
+
 /*
  * The data directory, absolute, without symlinks, created on demand. *ret is the caller's.
- * Default: /var/lib/tripod for root, $XDG_DATA_HOME/tripod or ~/.local/share/tripod for others.
+ * --dir, else what is configured (kind paths), else /var/lib/tripod for root and for others
+ * $XDG_DATA_HOME/tripod or ~/.local/share/tripod.
  */
 int globals_data_dir(const struct globals *globals, char **ret, struct error *err)
 	__attribute__((nonnull));
