@@ -11,6 +11,7 @@
 
 #include "common/str.h"
 #include "common/util.h"
+#include "stage0/image/oci_origin.h"
 
 /* The part of ref before a URL's ':', or 0. */
 static size_t scheme_length(const char *ref)
@@ -106,11 +107,16 @@ static int import_oci(struct store *store, const struct imageref *ref,
 	cleanup_free char *original = xasprintf("oci:%s%s%s", ref->path, ref->name ? ":" : "",
 						ref->name ? ref->name : "");
 	struct oci_source source = {.original = original, .tag = ref->name};
+	cleanup_origin struct oci_origin *origin = NULL;
+	int r;
 
 	if (!dir)
 		return error_errno(err, "%s", ref->path);
 	source.name = strrchr(dir, '/') + 1;
-	return store_import_oci(store, dir, ref->name, &source, ret_key, warnings, err);
+	r = oci_layout_open(dir, ref->name, &origin, err);
+	if (r == 0)
+		r = store_import_origin(store, origin, &source, NULL, ret_key, warnings, err);
+	return r < 0 ? error_wrap(err, "%s", dir) : 0;
 }
 
 int imageref_import(struct store *store, const struct imageref *ref,

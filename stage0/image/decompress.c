@@ -52,13 +52,13 @@ struct decomp {
 	const struct codec *codec;
 	struct decomp_limits limits;
 	struct hash *raw;
-	int fd;
+	struct decomp_input input;
 	bool eof;	/* no more input */
 	bool in_member; /* the codec is within a member */
 	bool started;	/* the codec holds memory */
 	bool finished;
 	uint64_t in, out;
-	const uint8_t *p; /* input not yet used, in input[] */
+	const uint8_t *p; /* input not yet used, in bytes[] */
 	size_t left;
 	union {
 		z_stream z;
@@ -66,7 +66,7 @@ struct decomp {
 		lzma_stream xz;
 		ZSTD_DStream *zstd;
 	} u;
-	uint8_t input[INPUT_SIZE];
+	uint8_t bytes[INPUT_SIZE];
 };
 
 static int gzip_start(struct decomp *decomp)
@@ -220,16 +220,26 @@ static const struct codec codec_xz = {"xz", xz_start, xz_code, xz_end};
 static const struct codec codec_zstd = {"zstd", zstd_start, zstd_code, zstd_end};
 static const struct codec codec_plain = {"tar", plain_start, plain_code, plain_end};
 
+static ssize_t read_input(const struct decomp *decomp, void *dst, size_t len)
+{
+	const struct decomp_input *input = &decomp->input;
+
+	if (input->length == 0)
+		return read(input->fd, dst, len);
+	len = (size_t)MIN(len, input->length - decomp->in);
+	return pread(input->fd, dst, len, (off_t)(input->offset + decomp->in));
+}
+
 /* Read until at least want bytes of input are there, or the input ends. */
 static int fill(struct decomp *decomp, size_t want, struct error *err)
 {
-	if (decomp->p != decomp->input) {
-		memmove(decomp->input, decomp->p, decomp->left);
-		decomp->p = decomp->input;
+	if (decomp->p != decomp->bytes) {
+		memmove(decomp->bytes, decomp->p, decomp->left);
+		decomp->p = decomp->bytes;
 	}
 	while (decomp->left < want && !decomp->eof) {
-		uint8_t *dst = decomp->input + decomp->left;
-		ssize_t n = read(decomp->fd, dst, sizeof(decomp->input) - decomp->left);
+		uint8_t *dst = decomp->bytes + decomp->left;
+		ssize_t n = read_input(decomp, dst, sizeof(decomp->bytes) - decomp->left);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -243,6 +253,11 @@ static int fill(struct decomp *decomp, size_t want, struct error *err)
 			hash_update(decomp->raw, dst, (size_t)n);
 		decomp->left += (size_t)n;
 		decomp->in += (uint64_t)n;
+		if (decomp->input.max && decomp->in > decomp->input.max)
+			return error_set(err, -EFBIG,
+					 "the image has more than the announced %llu "
+					 "bytes",
+					 (unsigned long long)decomp->input.max);
 	}
 	return 0;
 }
@@ -304,16 +319,16 @@ static int sniff(struct decomp *decomp, struct error *err)
 	return 0;
 }
 
-int decomp_new(int fd, const struct decomp_limits *limits, struct hash *raw, struct decomp **ret,
-	       struct error *err)
+int decomp_new(const struct decomp_input *in, const struct decomp_limits *limits, struct hash *raw,
+	       struct decomp **ret, struct error *err)
 {
 	cleanup_decomp struct decomp *decomp = xcalloc(1, sizeof(*decomp));
 	int r;
 
-	decomp->fd = fd;
+	decomp->input = *in;
 	decomp->limits = *limits;
 	decomp->raw = raw;
-	decomp->p = decomp->input;
+	decomp->p = decomp->bytes;
 	r = sniff(decomp, err);
 	if (r < 0)
 		return r;

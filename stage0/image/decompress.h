@@ -22,12 +22,17 @@ struct decomp_limits {
 	uint64_t ratio_free; /* ... beyond this many */
 };
 
+struct decomp_input {
+	int fd;			 /* file, pipe or socket, read from where it is; the caller's */
+	uint64_t offset, length; /* when length is not 0: these bytes of a file */
+	uint64_t max;		 /* more bytes than these are refused; 0: no limit */
+};
+
 /*
- * Read from fd (file, pipe or socket; stays the caller's) from where it is. When raw is not NULL,
- * every byte read goes into that digest. The caller frees *ret.
+ * When raw is not NULL, every byte read goes into that digest. The caller frees *ret.
  */
-int decomp_new(int fd, const struct decomp_limits *limits, struct hash *raw, struct decomp **ret,
-	       struct error *err) __attribute__((nonnull(2, 4, 5)));
+int decomp_new(const struct decomp_input *in, const struct decomp_limits *limits, struct hash *raw,
+	       struct decomp **ret, struct error *err) __attribute__((nonnull(1, 2, 4, 5)));
 void decomp_free(struct decomp *decomp); /* NULL is fine */
 static inline void decomp_freep(struct decomp **decomp)
 {

@@ -127,6 +127,10 @@ static int on_read(void *ctx, const void **ret, size_t *ret_len, struct error *e
 	if (len > 0)
 		hasher_push(pass->hasher, len);
 	pass->result.stream_size += len;
+	if (pass->job->total &&
+	    atomic_fetch_add(pass->job->total, len) + len > pass->job->limits.out_max)
+		return error_set(err, -EFBIG, "the image's layers are larger than %llu bytes",
+				 (unsigned long long)pass->job->limits.out_max);
 	*ret = block;
 	*ret_len = len;
 	return 0;
@@ -202,7 +206,9 @@ static int finish_files(struct pass *pass, struct error *err)
 static int run_pass(struct pass *pass, struct error *err)
 {
 	static const struct tarwalk_ops ops = {on_read, on_entry, on_data};
-	int r = decomp_new(pass->job->in, &pass->job->limits, pass->raw, &pass->decomp, err);
+	const struct layer_job *job = pass->job;
+	const struct decomp_input in = {job->in, job->offset, job->length, job->in_max};
+	int r = decomp_new(&in, &job->limits, pass->raw, &pass->decomp, err);
 
 	if (r == 0)
 		r = tarwalk(&ops, pass, err);
@@ -239,7 +245,7 @@ static int pass_main(void *arg, void *ret, struct error *err)
 	pass->job = job;
 	pass->data = files->data;
 	pass->hasher = hasher_new(job->alg, files->threaded);
-	pass->raw = job->hash_raw ? hash_new(HASH_SHA256) : NULL;
+	pass->raw = job->hash_raw ? hash_new(job->raw_alg) : NULL;
 	pass->skeleton = skeleton_writer_new(files->skeleton);
 	pass->index = index_writer_new(files->index);
 	pass->aci = job->kind == LAYER_ACI ? aci_new() : NULL;

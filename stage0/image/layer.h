@@ -2,6 +2,7 @@
 #ifndef STAGE0_IMAGE_LAYER_H
 #define STAGE0_IMAGE_LAYER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,10 +29,14 @@ enum layer_kind {
 struct layer_job {
 	enum layer_kind kind;
 	enum hash_alg alg; /* of the identity: SHA-512 for ACIs, SHA-256 for a diff_id */
-	bool hash_raw;	   /* also the SHA-256 of the bytes as they come in */
+	bool hash_raw;	   /* also the digest raw_alg of the bytes as they come in */
+	enum hash_alg raw_alg;
 	struct decomp_limits limits;
-	int in;	 /* the archive, any compression */
-	int dir; /* an empty directory that gets the layer's files */
+	_Atomic uint64_t *total; /* decompressed by all who share it, limited to out_max; or NULL */
+	int in;			 /* the archive, any compression */
+	uint64_t offset, length; /* where it is in the regular file in; length 0: in is all of it */
+	uint64_t in_max;	 /* it is refused as soon as it has more bytes; 0: no limit */
+	int dir;		 /* an empty directory that gets the layer's files */
 };
 
 struct layer_result {

@@ -11,6 +11,7 @@
 #include "stage0/image/entry.h"
 
 #define INDEX_ENTRIES_MAX 1024 /* of an index document */
+#define OFFERS_MAX	  500  /* bytes of a list in a message */
 
 #define ANNOTATION_REF	    "org.opencontainers.image.ref.name"
 #define ANNOTATION_NAME	    "io.containerd.image.name"
@@ -49,19 +50,31 @@ void oci_digest_text(const struct oci_digest *digest, char ret[OCI_DIGEST_MAX])
 		 digest->hex);
 }
 
-bool oci_digest_matches(const struct oci_digest *digest, const void *bytes, size_t len)
+static void digest_of(enum hash_alg alg, const void *bytes, size_t len, struct oci_digest *ret)
 {
-	cleanup_hash struct hash *hash = hash_new(digest->alg);
+	cleanup_hash struct hash *hash = hash_new(alg);
 	uint8_t raw[HASH_MAX_SIZE];
-	char hex[HASH_HEX_MAX];
 
 	hash_update(hash, bytes, len);
 	hash_final(hash, raw);
-	hash_hex(raw, hash_size(digest->alg), hex);
-	return strcmp(hex, digest->hex) == 0;
+	ret->alg = alg;
+	hash_hex(raw, hash_size(alg), ret->hex);
 }
 
-static enum oci_kind kind_of(const char *media)
+void oci_digest_of(const void *bytes, size_t len, struct oci_digest *ret)
+{
+	digest_of(HASH_SHA256, bytes, len, ret);
+}
+
+bool oci_digest_matches(const struct oci_digest *digest, const void *bytes, size_t len)
+{
+	struct oci_digest is;
+
+	digest_of(digest->alg, bytes, len, &is);
+	return strcmp(is.hex, digest->hex) == 0;
+}
+
+enum oci_kind oci_kind_of(const char *media_type)
 {
 	static const struct {
 		const char *media;
@@ -84,12 +97,12 @@ static enum oci_kind kind_of(const char *media)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (strcmp(media, kinds[i].media) == 0)
+		if (strcmp(media_type, kinds[i].media) == 0)
 			return kinds[i].kind;
 	for (size_t i = 0; i < ARRAY_SIZE(bases); i++)
 		for (size_t n = 0; n < ARRAY_SIZE(layers); n++)
-			if (str_starts_with(media, bases[i]) &&
-			    strcmp(media + strlen(bases[i]), layers[n]) == 0)
+			if (str_starts_with(media_type, bases[i]) &&
+			    strcmp(media_type + strlen(bases[i]), layers[n]) == 0)
 				return OCI_LAYER;
 	return OCI_OTHER;
 }
@@ -115,8 +128,11 @@ int oci_desc_parse(struct json_object *obj, struct oci_desc *ret, struct error *
 		r = oci_digest_parse(digest, &desc.digest, err);
 	if (r < 0)
 		return r;
-	desc.kind = kind_of(media);
+	if (strlen(media) >= sizeof(desc.media_type))
+		return error_set(err, -EBADMSG, "a descriptor's media type is too long");
+	desc.kind = oci_kind_of(media);
 	desc.size = (uint64_t)size;
+	memcpy(desc.media_type, media, strlen(media) + 1);
 	*ret = desc;
 	return 0;
 }
@@ -126,10 +142,32 @@ static bool has(struct json_object *doc, const char *key)
 	return json_object_object_get_ex(doc, key, NULL);
 }
 
-/* A document says what it is once: by its type, when it has one, and by its fields. */
-static int check_kind(struct json_object *doc, enum oci_kind kind, struct error *err)
+static bool says_nothing(const char *media_type)
+{
+	return !media_type || !media_type[0] || strcmp(media_type, "text/plain") == 0;
+}
+
+/* Docker's manifests from before content addressing: no digest in them names a layer's content. */
+static int refuse_schema1(struct error *err)
+{
+	return error_set(err, -EBADMSG,
+			 "the image has a manifest of schema 1, whose layers can not be verified: "
+			 "convert it (skopeo copy --format oci does)");
+}
+
+/* By its fields, when no type is given anywhere. */
+static enum oci_kind kind_by_shape(struct json_object *doc)
+{
+	if (has(doc, "manifests"))
+		return OCI_INDEX;
+	return has(doc, "config") || has(doc, "layers") ? OCI_MANIFEST : OCI_OTHER;
+}
+
+int oci_document_kind(struct json_object *doc, const char *announced, enum oci_kind *ret,
+		      struct error *err)
 {
 	const char *media = NULL;
+	enum oci_kind kind;
 	int64_t version = 0;
 	int r = json_object_is_type(doc, json_type_object)
 			? json_get_string(doc, "mediaType", &media, err)
@@ -139,14 +177,61 @@ static int check_kind(struct json_object *doc, enum oci_kind kind, struct error 
 		r = json_get_int(doc, "schemaVersion", 0, 100, &version, err);
 	if (r < 0)
 		return r;
+	if (version == 1 && (has(doc, "fsLayers") || !has(doc, "layers")))
+		return refuse_schema1(err);
 	if (version != 2)
 		return error_set(err, -EBADMSG, "the document is not of schema version 2");
-	if (media && kind_of(media) != kind)
+	if (media && !says_nothing(announced) && strcmp(media, announced) != 0)
 		return error_set(err, -EBADMSG, "the document is of another type than announced");
+	if (says_nothing(media))
+		media = announced;
+	kind = says_nothing(media) ? kind_by_shape(doc) : oci_kind_of(media);
+	if (kind != OCI_INDEX && kind != OCI_MANIFEST) {
+		cleanup_free char *name = entry_name(media ? media : "");
+
+		return error_set(err, -EBADMSG, "the document is no image (type \"%.200s\")", name);
+	}
 	if (has(doc, "fsLayers") ||
 	    (kind == OCI_INDEX ? has(doc, "config") || has(doc, "layers") : has(doc, "manifests")))
 		return error_set(err, -EBADMSG, "the document is two things at once");
+	*ret = kind;
 	return 0;
+}
+
+static int check_kind(struct json_object *doc, enum oci_kind kind, struct error *err)
+{
+	enum oci_kind is;
+	int r = oci_document_kind(doc, "", &is, err);
+
+	if (r == 0 && is != kind)
+		r = error_set(err, -EBADMSG, "the document is of another type than announced");
+	return r;
+}
+
+static int refuse_artifact(struct json_object *doc, const struct oci_desc *config,
+			   struct error *err)
+{
+	const char *type = config->media_type;
+	struct error ignored = ERROR_INIT;
+	cleanup_free char *name = NULL;
+
+	json_get_string(doc, "artifactType", &type, &ignored);
+	name = entry_name(type);
+	return error_set(err, -EBADMSG, "not a runnable image (artifact type \"%.200s\")", name);
+}
+
+static int check_layer(const struct oci_desc *layer, size_t i, struct error *err)
+{
+	cleanup_free char *type = NULL;
+
+	if (layer->kind == OCI_LAYER)
+		return 0;
+	if (str_ends_with(layer->media_type, "+encrypted"))
+		return error_set(err, -EBADMSG,
+				 "layer %zu is encrypted, and encrypted layers are not supported",
+				 i);
+	type = entry_name(layer->media_type);
+	return error_set(err, -EBADMSG, "layer %zu is of the unknown type \"%.200s\"", i, type);
 }
 
 int oci_manifest_parse(struct json_object *doc, struct oci_manifest *ret, struct error *err)
@@ -166,16 +251,15 @@ int oci_manifest_parse(struct json_object *doc, struct oci_manifest *ret, struct
 	if (r < 0)
 		return r;
 	if (ret->config.kind != OCI_CONFIG)
-		return error_set(err, -EBADMSG, "not a runnable image but an artifact");
+		return refuse_artifact(doc, &ret->config, err);
 	ret->nlayers = layers ? json_object_array_length(layers) : 0;
 	if (ret->nlayers > IMAGE_LAYERS_MAX)
 		return error_set(err, -EFBIG, "the image has more than %d layers",
 				 IMAGE_LAYERS_MAX);
 	for (size_t i = 0; r == 0 && i < ret->nlayers; i++) {
 		r = oci_desc_parse(json_object_array_get_idx(layers, i), &ret->layer[i], err);
-		if (r == 0 && ret->layer[i].kind != OCI_LAYER)
-			r = error_set(err, -EBADMSG,
-				      "layer %zu is not of a known type (encrypted, perhaps)", i);
+		if (r == 0)
+			r = check_layer(&ret->layer[i], i, err);
 	}
 	return r;
 }
@@ -200,55 +284,94 @@ static bool has_ref(struct json_object *entry, const char *ref)
 	return (is && strcmp(is, ref) == 0) || (name && strcmp(name, ref) == 0);
 }
 
-/* Whether an index's entry may be an image for the platform; *ret_named: it says so itself. */
-static bool fits(struct json_object *entry, const struct oci_wanted *wanted, bool *ret_named)
+/* Whether an entry is an image or an index of the wanted name at all, whatever its platform. */
+static bool is_candidate(struct json_object *entry, const struct oci_wanted *wanted)
 {
-	const char *os = NULL, *arch = NULL;
+	struct error ignored = ERROR_INIT;
+	const char *type = annotation(entry, ANNOTATION_REF_TYPE), *media = NULL;
+	enum oci_kind kind;
+
+	if (!json_object_is_type(entry, json_type_object) ||
+	    json_get_string(entry, "mediaType", &media, &ignored) < 0 || !media)
+		return false;
+	kind = oci_kind_of(media);
+	if (kind != OCI_MANIFEST && kind != OCI_INDEX)
+		return false;
+	if ((type && strcmp(type, "attestation-manifest") == 0) || has(entry, "artifactType"))
+		return false;
+	return !wanted->ref || has_ref(entry, wanted->ref);
+}
+
+/* How good a candidate is by the platform it names; *ret_named: it names one. */
+static unsigned rank(struct json_object *entry, const struct oci_wanted *wanted, bool *ret_named)
+{
+	const char *os = NULL, *arch = NULL, *variant = NULL;
 	struct json_object *platform = NULL;
 	struct error ignored = ERROR_INIT;
 
-	*ret_named = false;
-	if (annotation(entry, ANNOTATION_REF_TYPE) || has(entry, "artifactType"))
-		return false;
+	*ret_named = true;
 	if (json_get_object(entry, "platform", &platform, &ignored) < 0)
-		return false;
-	if (!platform)
-		return true;
-	if (json_get_string(platform, "os", &os, &ignored) < 0 ||
-	    json_get_string(platform, "architecture", &arch, &ignored) < 0 || !os || !arch)
-		return false;
-	*ret_named = strcmp(os, wanted->os) == 0 && strcmp(arch, wanted->arch) == 0;
-	return *ret_named;
+		return 0;
+	*ret_named = platform;
+	if (!platform || json_get_string(platform, "os", &os, &ignored) < 0 ||
+	    json_get_string(platform, "architecture", &arch, &ignored) < 0 ||
+	    json_get_string(platform, "variant", &variant, &ignored) < 0)
+		return 0;
+	return oci_platform_rank(wanted->platform, os, arch, variant);
+}
+
+/* "linux/arm/v7" */
+static void add_platform(struct str *str, struct json_object *platform)
+{
+	static const char *const keys[] = {"os", "architecture", "variant"};
+	struct error ignored = ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *word = NULL;
+
+		if (json_get_string(platform, keys[i], &word, &ignored) < 0 || !word || !word[0])
+			continue;
+		str_add(str, i > 0 ? "/" : "");
+		str_add_escaped(str, word, strlen(word));
+	}
 }
 
 static int nothing_fits(struct json_object *list, const struct oci_wanted *wanted,
 			struct error *err)
 {
+	const struct oci_platform *platform = wanted->platform;
 	cleanup_str struct str offers = STR_INIT;
 
-	for (size_t i = 0; i < json_object_array_length(list) && offers.len < 500; i++) {
-		struct json_object *entry = json_object_array_get_idx(list, i), *platform = NULL;
-		const char *text = annotation(entry, ANNOTATION_REF);
+	for (size_t i = 0; i < json_object_array_length(list) && offers.len < OFFERS_MAX; i++) {
+		struct json_object *entry = json_object_array_get_idx(list, i), *object = NULL;
+		const struct oci_wanted any = {.platform = platform};
+		const char *name = annotation(entry, ANNOTATION_REF);
 
-		json_object_object_get_ex(entry, "platform", &platform);
+		if (!is_candidate(entry, &any))
+			continue;
+		json_object_object_get_ex(entry, "platform", &object);
 		str_add(&offers, offers.len ? ", " : "");
-		if (text)
-			str_add_escaped(&offers, text, strlen(text));
-		if (platform) {
-			text = json_text(platform);
-			str_add_escaped(&offers, text, strlen(text));
-		}
+		if (name)
+			str_add_escaped(&offers, name, strlen(name));
+		str_add(&offers, name && object ? " for "
+				 : name		? ""
+				 : object	? ""
+						: "one unnamed");
+		if (object)
+			add_platform(&offers, object);
 	}
-	return error_set(err, -ENOENT, "no image for %s%s%s/%s among: %s",
-			 wanted->ref ? wanted->ref : "", wanted->ref ? " on " : "", wanted->os,
-			 wanted->arch, str_get(&offers));
+	return error_set(err, -ENOENT, "no image %s%sfor %s/%s%s%s among: %s",
+			 wanted->ref ? wanted->ref : "", wanted->ref ? " " : "", platform->os,
+			 platform->arch, platform->variant[0] ? "/" : "", platform->variant,
+			 offers.len ? str_get(&offers) : "(none)");
 }
 
 int oci_index_choose(struct json_object *doc, const struct oci_wanted *wanted, struct oci_desc *ret,
 		     struct error *err)
 {
-	struct json_object *list = NULL, *found = NULL;
-	size_t unnamed = 0, n;
+	struct json_object *list = NULL, *found = NULL, *unnamed = NULL;
+	size_t candidates = 0, n;
+	unsigned best = 0;
 	int r = check_kind(doc, OCI_INDEX, err);
 
 	if (r == 0)
@@ -260,27 +383,23 @@ int oci_index_choose(struct json_object *doc, const struct oci_wanted *wanted, s
 		return error_set(err, -EBADMSG, "the index has no images, or too many");
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *entry = json_object_array_get_idx(list, i);
-		struct oci_desc desc;
+		unsigned fit;
 		bool named;
 
-		r = oci_desc_parse(entry, &desc, err);
-		if (r < 0)
-			return r;
-		if ((desc.kind != OCI_MANIFEST && desc.kind != OCI_INDEX) ||
-		    (wanted->ref && !has_ref(entry, wanted->ref)) || !fits(entry, wanted, &named))
+		if (!is_candidate(entry, wanted))
 			continue;
-		if (named || unnamed == 0) {
-			*ret = desc;
+		candidates++;
+		fit = rank(entry, wanted, &named);
+		if (fit > best)
 			found = entry;
-		}
-		if (named)
-			return 0;
-		unnamed++;
+		best = MAX(best, fit);
+		if (!named)
+			unnamed = entry;
 	}
 	/* one that does not name its platform will do when it is the only one */
-	if (unnamed == 1 && found)
-		return 0;
-	return nothing_fits(list, wanted, err);
+	if (!found && candidates == 1)
+		found = unnamed;
+	return found ? oci_desc_parse(found, ret, err) : nothing_fits(list, wanted, err);
 }
 
 int oci_diff_ids(struct json_object *config, struct oci_digest *ret, size_t n, struct error *err)

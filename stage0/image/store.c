@@ -6,6 +6,7 @@
  *   cas/layer/KEY, cas/tree/ID, cas/imageManifest/sha512/XX/KEY    see store.h
  *   cas/treestorelocks/ID     held shared while a tree is placed, exclusively while it is made
  *   cas/filelocks/NAME        held while the file of that identity is imported
+ *   cas/layerlocks/KEY        held while the layer of that key is imported
  *   cas/files/NAME            the key of the image in a local file of that identity
  *
  * Everything visible was written aside, flushed and renamed; whoever loses a race finds the same
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <dirent.h>
@@ -31,13 +33,14 @@
 #include "stage0/image/limits.h"
 #include "stage0/image/store_priv.h"
 
-#define FILE_SETTLED 2 /* seconds; the coarsest time stamps of a file system (FAT) */
+#define FILE_SETTLED  2	 /* seconds; the coarsest time stamps of a file system (FAT) */
+#define LOCK_RETRY_MS 50 /* short beside a layer's download */
 
 int store_open(const char *data_dir, struct store **ret, struct error *err)
 {
 	static const char *const dirs[] = {
-		"cas/tmp",	 "cas/layer",	       "cas/tree", "cas/imageManifest/sha512",
-		"cas/filelocks", "cas/treestorelocks", "cas/files"};
+		"cas/tmp",	 "cas/layer",	       "cas/tree",	 "cas/imageManifest/sha512",
+		"cas/filelocks", "cas/treestorelocks", "cas/layerlocks", "cas/files"};
 	cleanup_fd int data = -1, cas = -1;
 	int r = mkdir_path(AT_FDCWD, data_dir, 0750, err);
 
@@ -165,36 +168,74 @@ int store_tmp_commit(struct store *store, struct store_tmp *tmp, const char *pat
 	return 0;
 }
 
-int store_sweep(struct store *store, struct error *err)
+static int sweep_dir(struct store *store, const char *path,
+		     int (*sweep)(int dir, const char *name, struct error *err), struct error *err)
 {
-	cleanup_fd int fd = openat(store->cas, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int fd = openat(store->cas, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *entry;
 	DIR *dir;
 	int r = 0;
 
 	if (fd < 0)
-		return error_errno(err, "cas/tmp");
+		return error_errno(err, "cas/%s", path);
 	dir = fdopendir(fd);
 	if (!dir)
-		return error_errno(err, "cas/tmp");
+		return error_errno(err, "cas/%s", path);
 	take_fd(&fd);
-	while (r == 0 && (entry = readdir(dir))) {
-		cleanup_fd int held = -1;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		held = openat(dirfd(dir), entry->d_name,
-			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (held < 0 || flock(held, LOCK_EX | LOCK_NB) < 0)
-			continue; /* gone, or somebody is at work */
-		r = remove_tree(dirfd(dir), entry->d_name, err);
-	}
+	while (r == 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			r = sweep(dirfd(dir), entry->d_name, err);
 	closedir(dir);
 	return r;
 }
 
-int store_lock(struct store *store, const char *dir, const char *name, bool exclusive,
-	       struct error *err)
+static int sweep_work(int dir, const char *name, struct error *err)
+{
+	cleanup_fd int held = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (held < 0 || flock(held, LOCK_EX | LOCK_NB) < 0)
+		return 0; /* gone, or somebody is at work */
+	return remove_tree(dir, name, err);
+}
+
+/* A lock file nobody holds: who waits for it looks whether it is still there. */
+static int sweep_lock(int dir, const char *name, struct error *err)
+{
+	cleanup_fd int held = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	(void)err;
+	if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(dir, name, 0);
+	return 0;
+}
+
+int store_sweep(struct store *store, struct error *err)
+{
+	int r = sweep_dir(store, "tmp", sweep_work, err);
+
+	if (r == 0)
+		r = sweep_dir(store, "filelocks", sweep_lock, err);
+	return r < 0 ? r : sweep_dir(store, "layerlocks", sweep_lock, err);
+}
+
+/* flock(), but -ECANCELED when cancel (or -1) becomes readable; no event tells that a lock is free. */
+static int wait_for_lock(int fd, int operation, int cancel)
+{
+	struct pollfd canceled = {.fd = cancel, .events = POLLIN};
+
+	while (flock(fd, operation | (cancel < 0 ? 0 : LOCK_NB)) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (cancel < 0 || errno != EWOULDBLOCK)
+			return -errno;
+		if (poll(&canceled, 1, LOCK_RETRY_MS) > 0)
+			return -ECANCELED;
+	}
+	return 0;
+}
+
+int store_lock_until(struct store *store, const char *dir, const char *name, bool exclusive,
+		     int cancel, struct error *err)
 {
 	char path[STORE_PATH_MAX];
 
@@ -203,17 +244,33 @@ int store_lock(struct store *store, const char *dir, const char *name, bool excl
 		cleanup_fd int fd =
 			openat(store->cas, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 		struct stat held, there;
+		int r;
 
 		if (fd < 0)
 			return error_errno(err, "locking %s", path);
-		while (flock(fd, exclusive ? LOCK_EX : LOCK_SH) < 0)
-			if (errno != EINTR)
-				return error_errno(err, "locking %s", path);
+		r = wait_for_lock(fd, exclusive ? LOCK_EX : LOCK_SH, cancel);
+		if (r < 0)
+			return error_set(err, r, "locking %s: %s", path, strerror(-r));
 		/* whoever deletes a lock file holds it exclusively: is this one still the one? */
 		if (fstat(fd, &held) == 0 && fstatat(store->cas, path, &there, 0) == 0 &&
 		    held.st_dev == there.st_dev && held.st_ino == there.st_ino)
 			return take_fd(&fd);
 	}
+}
+
+int store_lock(struct store *store, const char *dir, const char *name, bool exclusive,
+	       struct error *err)
+{
+	return store_lock_until(store, dir, name, exclusive, -1, err);
+}
+
+void store_lock_drop(struct store *store, const char *dir, const char *name, int *lock)
+{
+	char path[STORE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	unlinkat(store->cas, path, 0);
+	close_fd(lock);
 }
 
 /* Everything that changes when somebody changes the file. */

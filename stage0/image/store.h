@@ -6,7 +6,6 @@
 
 #include "common/error.h"
 #include "common/str.h"
-#include "stage0/image/oci_config.h"
 
 /*
  * The image store: DATA/cas. Everything in it is content-addressed, written aside and renamed, so
@@ -50,17 +49,6 @@ int store_sweep(struct store *store, struct error *err) __attribute__((nonnull))
  */
 int store_import_aci(struct store *store, int fd, const char *what, char ret_key[IMAGE_KEY_LEN + 1],
 		     struct error *err) __attribute__((nonnull));
-
-/*
- * Import an image from an OCI image layout directory: the one called ref (NULL: the only one for
- * this machine). Every document and layer is verified by its digest, every layer also by its
- * diff_id. source says what to call the image; its digests are filled in here. What its config says
- * that appc can not is left out with a warning. -ENOENT: the layout has no such image.
- */
-int store_import_oci(struct store *store, const char *dir, const char *ref,
-		     const struct oci_source *source, char ret_key[IMAGE_KEY_LEN + 1],
-		     struct strv *warnings, struct error *err)
-	__attribute__((nonnull(1, 2, 4, 5, 6, 7)));
 
 /* The manifest of an image in the store; the caller puts it. -ENOENT: no such image. */
 int store_manifest(struct store *store, const char *key, struct json_object **ret,

@@ -126,7 +126,7 @@ static int import_new(struct store *store, int fd, char ret_key[IMAGE_KEY_LEN + 
 static int import_file(struct store *store, int fd, const struct stat *st,
 		       char ret_key[IMAGE_KEY_LEN + 1], struct error *err)
 {
-	char name[HASH_HEX_MAX], path[STORE_PATH_MAX];
+	char name[HASH_HEX_MAX];
 	cleanup_fd int lock = -1;
 	int r = 0;
 
@@ -139,9 +139,7 @@ static int import_file(struct store *store, int fd, const struct stat *st,
 		if (r == 0)
 			store_file_learn(store, fd, st, ret_key);
 	}
-	/* while it is held exclusively: who waits for it looks whether it is still there */
-	snprintf(path, sizeof(path), "filelocks/%s", name);
-	unlinkat(store->cas, path, 0);
+	store_lock_drop(store, "filelocks", name, &lock);
 	return r;
 }
 

@@ -62,10 +62,28 @@ int store_tmp_commit(struct store *store, struct store_tmp *tmp, const char *pat
 int store_lock(struct store *store, const char *dir, const char *name, bool exclusive,
 	       struct error *err) __attribute__((nonnull));
 
+/* The same, or -ECANCELED once the descriptor cancel is readable. */
+int store_lock_until(struct store *store, const char *dir, const char *name, bool exclusive,
+		     int cancel, struct error *err) __attribute__((nonnull));
+/* Delete the lock file and give the lock back; it is held exclusively. */
+void store_lock_drop(struct store *store, const char *dir, const char *name, int *lock)
+	__attribute__((nonnull));
+
 /* The file that lists the layers of an image that has several: a key a line, base first. */
 #define LAYER_LIST "layers"
 /* The file of a layer that holds what is told about it. */
 #define LAYER_INFO "info"
+
+/*
+ * Have these layers in the store (store_layers.c): layer i of the manifest under the name of
+ * diff_id[i], up to jobs at once. Those that are there are not opened.
+ */
+struct oci_origin;
+struct oci_manifest;
+struct oci_digest;
+int store_import_layers(struct store *store, struct oci_origin *origin,
+			const struct oci_manifest *manifest, const struct oci_digest *diff_id,
+			unsigned jobs, struct error *err) __attribute__((nonnull));
 
 /* Make a finished layer and its manifest visible, in this order: the manifest makes the image. */
 int store_publish(struct store *store, struct store_tmp *tmp, const char *key, const char *manifest,

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (write_all(fd, data, size) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		abort();
-	if (decomp_new(fd, &limits, NULL, &decomp, &err) < 0)
+	if (decomp_new(&(struct decomp_input){.fd = fd}, &limits, NULL, &decomp, &err) < 0)
 		return 0;
 	while (decomp_read(decomp, block, sizeof(block), &n, &err) == 0 && n > 0)
 		total += n;

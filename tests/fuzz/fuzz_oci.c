@@ -10,7 +10,8 @@
 /* One document, read as each kind there is. What a config converts to is JSON again. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct oci_wanted wanted = {.ref = NULL, .os = "linux", .arch = "amd64"};
+	static const struct oci_platform platform = {.os = "linux", .arch = "amd64"};
+	static const struct oci_wanted wanted = {.ref = NULL, .platform = &platform};
 	static const struct oci_source source = {.name = "x"};
 	static struct oci_manifest manifest;
 	cleanup_json struct json_object *doc = NULL, *out = NULL, *again = NULL;

@@ -97,7 +97,7 @@ static int unpack(const uint8_t *packed, size_t len, const struct decomp_limits 
 	cleanup_decomp struct decomp *decomp = NULL;
 	static uint8_t block[77777];
 	size_t n;
-	int r = decomp_new(fd, limits, NULL, &decomp, err);
+	int r = decomp_new(&(struct decomp_input){.fd = fd}, limits, NULL, &decomp, err);
 
 	if (r < 0)
 		return r;
@@ -277,7 +277,8 @@ static void the_digest_of_the_input_covers_every_byte(void **state)
 	memset(packed + n, 0, 100);
 	in.len += 100;
 	fd = tar_fd(&in);
-	assert_int_equal(decomp_new(fd, &wide, raw, &decomp, &err), 0);
+	assert_int_equal(decomp_new(&(struct decomp_input){.fd = fd}, &wide, raw, &decomp, &err),
+			 0);
 	do
 		assert_int_equal(decomp_read(decomp, block, sizeof(block), &got, &err), 0);
 	while (got > 0);

@@ -13,6 +13,7 @@
 #include "common/hash.h"
 #include "common/json.h"
 #include "common/util.h"
+#include "stage0/image/oci_origin.h"
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
 #include "tests/unit/scratch.h"
@@ -171,7 +172,10 @@ static int import(struct store *store, const struct layout *layout, const char *
 {
 	cleanup_strv struct strv warnings = STRV_INIT;
 
-	return store_import_oci(store, layout->path, ref, &source, key, &warnings, err);
+	cleanup_origin struct oci_origin *origin = NULL;
+	int r = oci_layout_open(layout->path, ref, &origin, err);
+
+	return r < 0 ? r : store_import_origin(store, origin, &source, NULL, key, &warnings, err);
 }
 
 static bool is_there(const struct scratch *scratch, const char *path)
