@@ -349,6 +349,7 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	case LOOP_STREAM_OUT:
 	case LOOP_STREAM_IN:
 	case LOOP_CONTROL:
+	case LOOP_NET:
 		break;
 	}
 	vsock_lock(vs);
