@@ -4,13 +4,15 @@
 # images/stage1.sh VERSION VMM VMLINUX INITRD OUT.aci
 #
 # stage1-kvm.aci: the isolation as an image. Its rootfs holds the entry point /run, which is the VMM,
-# and beside it what it boots. The annotations are rkt's stage1 contract; app-disks is ours and says
-# that apps come as EROFS files, not as directories.
+# beside it what it boots, and links by whose names the VMM is the other entry points. The
+# annotations are rkt's stage1 contract; app-disks is ours and says that apps come as EROFS files, not
+# as directories.
 . "$(dirname "$0")/lib.sh"
 
 version=$1 vmm=$2 vmlinux=$3 initrd=$4 out=$5
 image_begin "$out"
 install -m 755 "$vmm" "$work/rootfs/run"
+ln -s run "$work/rootfs/stop"
 install -m 644 "$vmlinux" "$work/rootfs/vmlinux"
 install -m 644 "$initrd" "$work/rootfs/initrd"
 cat >"$work/manifest" <<END
@@ -25,6 +27,7 @@ cat >"$work/manifest" <<END
   ],
   "annotations": [
     {"name": "coreos.com/rkt/stage1/run", "value": "/run"},
+    {"name": "coreos.com/rkt/stage1/stop", "value": "/stop"},
     {"name": "coreos.com/rkt/stage1/interface-version", "value": "6"},
     {"name": "tripod/stage1/app-disks", "value": "erofs"}
   ]

@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&cmd_run,
 	&cmd_run_prepared,
 	&cmd_status,
+	&cmd_stop,
 	&cmd_version,
 	NULL,
 };

@@ -164,23 +164,64 @@ int stage1_manifest(const struct pod *pod, struct json_object **ret, struct erro
 	return r < 0 ? error_wrap(err, "pod %s: stage1's manifest", pod->uuid) : 0;
 }
 
-int stage1_gc(const struct pod *pod, bool debug, struct error *err)
+/* The entry point of the pod's own stage1, which is there as a file. -ENOENT: it is not. */
+static int find_entry(const struct pod *pod, const char *name, char **ret, struct error *err)
 {
 	cleanup_json struct json_object *manifest = NULL;
 	cleanup_free char *entry = NULL;
+	int r = stage1_manifest(pod, &manifest, err);
+
+	if (r == 0)
+		r = stage1_entrypoint(manifest, name, &entry, err);
+	if (r == 0 && faccessat(pod->fd, entry, F_OK, 0) < 0)
+		r = error_errno(err, "stage1's %s entry point", name);
+	if (r == 0)
+		*ret = take_ptr(entry);
+	return r;
+}
+
+/* Start an entry point in the pod's directory with our stdout and stderr. */
+static int start_entry(const struct pod *pod, const struct strv *argv, pid_t *ret_pid,
+		       int *ret_pidfd, struct error *err)
+{
 	const struct spawn_fd fds[] = {{STDOUT_FILENO, STDOUT_FILENO},
 				       {STDERR_FILENO, STDERR_FILENO}};
+	const struct spawn_args args = {
+		.path = argv->v[0],
+		.argv = argv->v,
+		.cwd = pod->fd,
+		.fds = fds,
+		.nfds = ARRAY_SIZE(fds),
+	};
+
+	return spawn(&args, ret_pid, ret_pidfd, err);
+}
+
+int stage1_stop(const struct pod *pod, bool force, pid_t *ret_pid, int *ret_pidfd,
+		struct error *err)
+{
 	cleanup_strv struct strv argv = STRV_INIT;
-	struct spawn_args args = {.cwd = pod->fd, .fds = fds, .nfds = ARRAY_SIZE(fds)};
+	cleanup_free char *entry = NULL;
+	int r = find_entry(pod, "stop", &entry, err);
+
+	if (r < 0)
+		return r;
+	strv_add(&argv, entry);
+	if (force)
+		strv_add(&argv, "--force");
+	strv_add(&argv, pod->uuid);
+	return start_entry(pod, &argv, ret_pid, ret_pidfd, err);
+}
+
+int stage1_gc(const struct pod *pod, bool debug, struct error *err)
+{
+	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_free char *entry = NULL;
 	cleanup_fd int pidfd = -1;
 	int status = 0, r;
 	pid_t pid;
 
-	r = stage1_manifest(pod, &manifest, err);
-	if (r == 0)
-		r = stage1_entrypoint(manifest, "gc", &entry, err);
-	if (r == 0 && faccessat(pod->fd, entry, F_OK, 0) < 0)
-		r = error_errno(err, "stage1's gc entry point");
+	r = find_entry(pod, "gc", &entry, err);
 	if (r < 0) { /* also what a preparation that was cut short, or a deletion, leaves */
 		err->code = -ENOENT;
 		return -ENOENT;
@@ -189,9 +230,7 @@ int stage1_gc(const struct pod *pod, bool debug, struct error *err)
 	if (debug)
 		strv_add(&argv, "--debug");
 	strv_add(&argv, pod->uuid);
-	args.path = entry;
-	args.argv = argv.v;
-	r = spawn(&args, &pid, &pidfd, err);
+	r = start_entry(pod, &argv, &pid, &pidfd, err);
 	if (r < 0)
 		return r;
 	r = spawn_wait(pid, pidfd, STAGE1_GC_TIMEOUT_MS, &status, err);

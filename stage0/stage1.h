@@ -3,6 +3,7 @@
 #define STAGE0_STAGE1_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/error.h"
 #include "common/json.h"
@@ -46,6 +47,13 @@ struct stage1_run {
 int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
 		const struct globals *globals, const struct stage1_run *run, struct error *err)
 	__attribute__((nonnull));
+
+/*
+ * Start the stop entry point of the pod's own stage1, which ends when the pod has ended. -ENOENT:
+ * there is none. The process is the caller's to wait for.
+ */
+int stage1_stop(const struct pod *pod, bool force, pid_t *ret_pid, int *ret_pidfd,
+		struct error *err) __attribute__((nonnull));
 
 /* Call the gc entry point of the pod's own stage1. -ENOENT: the pod has none that is whole. */
 int stage1_gc(const struct pod *pod, bool debug, struct error *err) __attribute__((nonnull));

@@ -17,7 +17,7 @@
  *   stats    {"instructions":N,"instructions-to-init":N,"instructions-to-apps":N,"memory":N,
  *             "vcpus":N}; instructions only where the host's KVM counts them
  *   stop     ask the apps to end (SIGTERM):  {"ok":true}
- *   kill     end the VM now:                 {"ok":true}
+ *   kill     end the VM now, and the VMM as SIGKILL would: {"ok":true}
  *   pcrs     {"sha256":{"0":HEX,...,"23":HEX},"sha384":{...}}: what the pod's TPM says now
  *   quote NONCE PCRS
  *            NONCE: 1 to 64 bytes in hexadecimal; PCRS: a bit mask in hexadecimal, bit n is PCR n,

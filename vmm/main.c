@@ -15,6 +15,7 @@
 #include "vmm/podrun.h"
 #include "vmm/run.h"
 #include "vmm/stage1.h"
+#include "vmm/stop.h"
 
 #define EXIT_USAGE 254
 
@@ -135,10 +136,31 @@ static int run_bare(int argc, char **argv)
 	return 0;
 }
 
+/* The last part of the name we were called by: stage1's other entry points are links to us. */
+static const char *called_as(const char *argv0)
+{
+	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+
+	return slash ? slash + 1 : argv0 ? argv0 : "";
+}
+
+static int run_stop(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	log_init("stop", LOG_INFO);
+	if (stop_pod(argc, argv, &err) == 0)
+		return 0;
+	log_error("%s", err.msg);
+	return STAGE1_EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec start;
 
+	if (strcmp(called_as(argv[0]), "stop") == 0)
+		return run_stop(argc, argv);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	log_init("tripod-vmm", LOG_INFO);
 	if (argc == 2 && strcmp(argv[1], "--probe") == 0)

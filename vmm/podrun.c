@@ -301,6 +301,7 @@ static void on_control(struct podrun *run, uint32_t client)
 			control_reply(&run->control, client, "{\"ok\":true}");
 			break;
 		case CONTROL_KILL:
+			run->die = true;
 			kill_vm(run, 128 + SIGKILL);
 			control_reply(&run->control, client, "{\"ok\":true}");
 			break;
@@ -448,6 +449,8 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	if (error)
 		log_warn("the apps' output could not be written: %s", strerror(-error));
 	show_phase(run, "end", run->mark_ns);
+	if (run->die)
+		raise(SIGKILL);
 	if (r == 0)
 		*ret_status = run->status;
 	return r;

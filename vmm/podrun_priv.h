@@ -44,6 +44,7 @@ struct podrun {
 	bool reported[PLAN_APPS_MAX];
 	bool stopping; /* the apps were asked to end */
 	bool killed;   /* the VM is to end now */
+	bool die;      /* and so are we, by SIGKILL: as a kill that hit us would look */
 	int status;
 	uint64_t deadline_ns; /* of the phase, 0: none */
 	uint64_t stop_deadline_ns;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# prepare and run-prepared with a stage1 of a few lines (rkt-behaviour 2.4, 2.5).
+# prepare, run-prepared and stop with a stage1 of a few lines (rkt-behaviour 2.4, 2.5, 2.11).
 . tests/e2e/tap.sh
 . tests/e2e/stub.sh
 
@@ -100,6 +100,76 @@ TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" run-prepared "$out" 2>"$WORK/two.err"
 echo $? >"$WORK/two"
 wait
 is 'of two that run a pod at once one does' "$(cat "$WORK/one" "$WORK/two" | sort | tr '\n' ' ')" '254 7 '
+
+# stop
+make_stage1 "$WORK/slow.aci" 6 <<'EOM'
+#!/bin/sh
+echo $$ >pid
+mkdir -p stage1/rootfs/rkt
+ln -s ready stage1/rootfs/rkt/supervisor-status
+exec sleep 300
+EOM
+STOP=no make_stage1 "$WORK/endless.aci" 6 <<'EOM'
+#!/bin/sh
+echo $$ >pid
+exec sleep 300
+EOM
+
+# start NAME STAGE1: a running pod with its UUID in $WORK/NAME; its status will be in $WORK/NAME.status
+start()
+{
+	(
+		status=0
+		TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run \
+			--stage1-path="$2" --uuid-file-save="$WORK/$1" "$app" 2>/dev/null || status=$?
+		echo "$status" >"$WORK/$1.status"
+	) &
+	for _ in $(seq 300); do
+		[ ! -s "$WORK/$1" ] || [ ! -s "$DATA/pods/run/$(cat "$WORK/$1")/pid" ] || return
+		sleep 0.1
+	done
+}
+
+run_tripod stop
+is 'stop without a pod is a usage error' "$status" 254
+start a "$WORK/slow.aci"
+start b "$WORK/slow.aci"
+start c "$WORK/slow.aci"
+run_tripod status --wait-ready --uuid-file="$WORK/a"
+like 'status --wait-ready: it runs' "$out" '^state=running$'
+(run_tripod status --wait --uuid-file="$WORK/a" && echo "$out" >"$WORK/waited") &
+waiter=$!
+a=$(cat "$WORK/a") b=$(cat "$WORK/b") c=$(cat "$WORK/c")
+run_tripod stop --uuid-file="$WORK/a"
+is 'stop prints the UUID in quotes' "$status $out" "0 \"$a\""
+is 'it calls the stop entry point in the pod' "$(tail -n 1 "$GC_LOG")" "stop in $a: $a"
+wait "$waiter"
+like 'status --wait ends with the pod' "$(cat "$WORK/waited")" '^state=exited$'
+run_tripod stop --force "${b%%-*}" "$(echo "$c" | tr a-f A-F)" "$a"
+is 'several pods, one of which has ended' "$status" 0
+is 'which is told' "$(echo "$out" | sort | tr '\n' ' ')" \
+	"$(printf '%s\n' "\"$b\"" "\"$c\"" "pod \"$a\" is already stopped" | sort | tr '\n' ' ')"
+wait
+is 'the statuses of run are those of the signals' \
+	"$(cat "$WORK/a.status" "$WORK/b.status" "$WORK/c.status" | tr '\n' ' ')" '143 137 137 '
+run_tripod rm "$a" "$b" "$c"
+is 'what was stopped can be removed at once' "$status" 0
+
+start d "$WORK/slow.aci"
+start e "$WORK/endless.aci"
+d=$(cat "$WORK/d")
+: >"$DATA/pods/run/$d/stop-fails"
+run_tripod stop "$two" "$d" --uuid-file="$WORK/e"
+is 'pods and a file of one do not go together' "$status" 254
+run_tripod stop "$two" 0123 "$d" "$(cat "$WORK/e")"
+is 'what could not be stopped is a failure' "$status" 254
+like 'of a pod that never ran' "$err" "^stop: pod \"$two\" is not running, but prepared"
+like 'of one that is not' "$err" '^stop: no matches found for "0123"'
+like 'of one whose stage1 fails' "$err" "^stop: stopping pod \"$d\": .*status 3"
+like 'of one whose stage1 does not know how' "$err" 'stopping is not supported'
+like 'and they are counted' "$err" '^stop: failed to stop 4 of 4 pods'
+kill "$(cat "$DATA/pods/run/$d/pid")" "$(cat "$DATA/pods/run/$(cat "$WORK/e")/pid")"
+wait
 
 run_tripod gc --grace-period=0s --expire-prepared=0s
 is 'gc takes it all away' "$status" 0

@@ -18,10 +18,13 @@ make_app()
 	tar -C "$WORK/make" --owner=0 --group=0 -cf "$1" manifest rootfs
 }
 
-# make_stage1 FILE INTERFACE-VERSION [yes: takes disks], its run entry point on stdin
+# make_stage1 FILE INTERFACE-VERSION [yes: takes disks], its run entry point on stdin; with STOP set to
+# no it has no stop entry point
 make_stage1()
 {
 	disks=
+	stop='{"name": "coreos.com/rkt/stage1/stop", "value": "/stop"},'
+	[ "${STOP-}" != no ] || stop=
 	[ "${3-}" != yes ] ||
 		disks=', {"name": "tripod/stage1/app-disks", "value": "erofs"}'
 	rm -rf "$WORK/make" && mkdir -p "$WORK/make/rootfs/sub"
@@ -31,12 +34,21 @@ make_stage1()
 	[ ! -e gc-fails ] || exit 3
 	echo "gc in ${PWD##*/}: $*" >>"$GC_LOG"
 	EOM
-	chmod 755 "$WORK/make/rootfs/sub/run" "$WORK/make/rootfs/gc"
+	cat >"$WORK/make/rootfs/stop" <<-'EOM'
+	#!/bin/sh
+	[ ! -e stop-fails ] || exit 3
+	echo "stop in ${PWD##*/}: $*" >>"$GC_LOG"
+	signal=TERM
+	[ "$1" != --force ] || signal=KILL
+	kill -$signal "$(cat pid)"
+	EOM
+	chmod 755 "$WORK/make/rootfs/sub/run" "$WORK/make/rootfs/gc" "$WORK/make/rootfs/stop"
 	cat >"$WORK/make/manifest" <<-EOM
 	{"acKind": "ImageManifest", "acVersion": "0.8.11", "name": "example.com/stage1",
 	 "labels": [{"name": "os", "value": "linux"}, {"name": "arch", "value": "amd64"}],
 	 "annotations": [{"name": "coreos.com/rkt/stage1/run", "value": "/sub/run"},
 	                 {"name": "coreos.com/rkt/stage1/gc", "value": "/gc"},
+	                 $stop
 	                 {"name": "coreos.com/rkt/stage1/interface-version", "value": "$2"}$disks]}
 	EOM
 	tar -C "$WORK/make" --owner=0 --group=0 -cf "$1" manifest rootfs
