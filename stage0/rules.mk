@@ -3,7 +3,7 @@
 # The tripod command.
 $(eval $(call room_library,stage0))
 
-STAGE0_LIBS := -larchive -ljson-c -lcrypto -lseccomp -lz -lbz2 -llzma -lzstd \
+STAGE0_LIBS := -larchive -lcurl -ljson-c -lcrypto -lseccomp -lz -lbz2 -llzma -lzstd \
 	-ltss2-mu -ltss2-esys -ltss2-tctildr
 
 progs: $(B)/bin/tripod
