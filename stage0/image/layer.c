@@ -15,11 +15,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/json.h"
 #include "common/util.h"
 #include "stage0/image/aci.h"
 #include "stage0/image/confine.h"
@@ -268,6 +270,49 @@ static int create(int dir, const char *name, struct error *err)
 	return fd < 0 ? error_errno(err, "creating the image's %s", name) : fd;
 }
 
+int layer_index_digest(int dir, char ret[HASH_HEX_MAX], struct error *err)
+{
+	cleanup_fd int fd = openat(dir, LAYER_INDEX, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_hash struct hash *hash = hash_new(HASH_SHA512);
+	cleanup_free uint8_t *buffer = xcalloc(1, HASHER_BLOCK);
+	uint8_t digest[HASH_MAX_SIZE];
+	ssize_t n;
+
+	if (fd < 0)
+		return error_errno(err, "opening the image's index");
+	while ((n = read(fd, buffer, HASHER_BLOCK)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_errno(err, "reading the image's index");
+		hash_update(hash, buffer, (size_t)n);
+	}
+	hash_final(hash, digest);
+	hash_hex(digest, hash_size(HASH_SHA512), ret);
+	return 0;
+}
+
+static int write_info(const struct layer_job *job, const struct layer_result *result,
+		      struct error *err)
+{
+	cleanup_json struct json_object *info = json_object_new_object();
+	char hex[HASH_HEX_MAX], id[HASH_HEX_MAX + 8], index[HASH_HEX_MAX];
+	const char *text;
+	int r = layer_index_digest(job->dir, index, err);
+
+	if (r < 0)
+		return r;
+	hash_hex(result->id, hash_size(job->alg), hex);
+	snprintf(id, sizeof(id), "%s-%s", job->alg == HASH_SHA512 ? "sha512" : "sha256", hex);
+	json_add_string(info, "id", id);
+	json_add_string(info, "index", index);
+	json_add_int(info, "size", (int64_t)result->stream_size);
+	json_add_int(info, "dataSize", (int64_t)result->data_size);
+	json_add_int(info, "entries", (int64_t)result->entries);
+	text = json_text(info);
+	return file_write(job->dir, LAYER_INFO, text, strlen(text), 0444, err);
+}
+
 int layer_make(const struct layer_job *job, struct layer_result *ret, struct error *err)
 {
 	cleanup_fd int data = create(job->dir, LAYER_DATA, err);
@@ -286,8 +331,10 @@ int layer_make(const struct layer_job *job, struct layer_result *ret, struct err
 	if (result.data_size > IMAGE_LOGICAL_MAX || result.manifest_size > IMAGE_MANIFEST_MAX ||
 	    result.entries > IMAGE_ENTRIES_MAX)
 		return error_set(err, -EBADMSG, "the image reader gave a false account");
-	*ret = result;
-	return 0;
+	r = write_info(job, &result, err);
+	if (r == 0)
+		*ret = result;
+	return r;
 }
 
 int layer_sync(int dir, struct error *err)

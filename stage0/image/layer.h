@@ -25,6 +25,7 @@ enum layer_kind {
 #define LAYER_DATA     "data"	  /* contents of files, each at a block boundary */
 #define LAYER_INDEX    "index"	  /* index.h */
 #define LAYER_SKELETON "skeleton" /* skeleton.h */
+#define LAYER_INFO     "info"	  /* JSON: id, index (its SHA-512), size, dataSize, entries */
 
 struct layer_job {
 	enum layer_kind kind;
@@ -55,6 +56,9 @@ struct layer_result {
  */
 int layer_make(const struct layer_job *job, struct layer_result *ret, struct error *err)
 	__attribute__((nonnull));
+
+/* The SHA-512 of a layer's index, in hexadecimal. */
+int layer_index_digest(int dir, char ret[HASH_HEX_MAX], struct error *err) __attribute__((nonnull));
 
 /* Flush a layer's files, then the directory. */
 int layer_sync(int dir, struct error *err) __attribute__((nonnull));

@@ -4,6 +4,7 @@
  *
  *   cas/tmp/RANDOM            work in progress; its maker holds a flock on the directory
  *   cas/layer/KEY, cas/tree/ID, cas/imageManifest/sha512/XX/KEY    see store.h
+ *   cas/imagelocks/KEY        who uses an image or layer, see store_hold.c
  *   cas/treestorelocks/ID     held shared while a tree is placed, exclusively while it is made
  *   cas/filelocks/NAME        held while the file of that identity is imported
  *   cas/layerlocks/KEY        held while the layer of that key is imported
@@ -38,9 +39,12 @@
 
 int store_open(const char *data_dir, struct store **ret, struct error *err)
 {
-	static const char *const dirs[] = {
-		"cas/tmp",	 "cas/layer",	       "cas/tree",	 "cas/imageManifest/sha512",
-		"cas/filelocks", "cas/treestorelocks", "cas/layerlocks", "cas/files"};
+	static const char *const dirs[] = {"cas/tmp",	     "cas/layer",
+					   "cas/tree",	     "cas/imageManifest/sha512",
+					   "cas/filelocks",  "cas/treestorelocks",
+					   "cas/layerlocks", "cas/files",
+					   "cas/imagelocks", "cas/imageInfo",
+					   "cas/remote"};
 	cleanup_fd int data = -1, cas = -1;
 	int r = mkdir_path(AT_FDCWD, data_dir, 0750, err);
 
@@ -58,6 +62,7 @@ int store_open(const char *data_dir, struct store **ret, struct error *err)
 		return error_errno(err, "%s/cas", data_dir);
 	*ret = xcalloc(1, sizeof(**ret));
 	(*ret)->cas = take_fd(&cas);
+	pthread_mutex_init(&(*ret)->mutex, NULL);
 	return 0;
 }
 
@@ -65,7 +70,11 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
+	for (size_t i = 0; i < store->nheld; i++)
+		close_fd(&store->held[i].lock);
+	pthread_mutex_destroy(&store->mutex);
 	close_fd(&store->cas);
+	free(store->held);
 	free(store);
 }
 
@@ -115,6 +124,64 @@ int store_manifest(struct store *store, const char *key, struct json_object **re
 	if (r == -ENOENT)
 		return error_set(err, -ENOENT, "image %s is not in the store", key);
 	return r < 0 ? r : json_parse(text, len, "the image manifest", ret, err);
+}
+
+int store_layers(struct store *store, const char *key, struct strv *ret, struct error *err)
+{
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+	char path[STORE_PATH_MAX];
+	size_t len;
+	int r;
+
+	snprintf(path, sizeof(path), "layer/%s/" LAYER_LIST, key);
+	if (faccessat(store->cas, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	r = file_read(store->cas, path, (size_t)IMAGE_LAYERS_MAX * (IMAGE_KEY_LEN + 1), &text, &len,
+		      err);
+	if (r < 0)
+		return r;
+	strv_split(&lines, text, '\n');
+	for (size_t i = 0; i < lines.n; i++) {
+		if (!lines.v[i][0])
+			continue;
+		if (!store_key_valid(lines.v[i]))
+			return error_set(err, -EBADMSG, "the store's list of layers is damaged");
+		strv_add(ret, lines.v[i]);
+	}
+	return 1;
+}
+
+void store_names(struct store *store, const char *path, struct strv *ret)
+{
+	int fd = openat(store->cas, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		close_fd(&fd);
+		return;
+	}
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			strv_add(ret, entry->d_name);
+	closedir(dir);
+}
+
+void store_images(struct store *store, struct strv *ret)
+{
+	cleanup_strv struct strv dirs = STRV_INIT;
+
+	store_names(store, "imageManifest/sha512", &dirs);
+	for (size_t i = 0; i < dirs.n; i++) {
+		cleanup_free char *path = xasprintf("imageManifest/sha512/%s", dirs.v[i]);
+		cleanup_strv struct strv keys = STRV_INIT;
+
+		store_names(store, path, &keys);
+		for (size_t k = 0; k < keys.n; k++)
+			if (store_key_valid(keys.v[k]) && store_has_image(store, keys.v[k]))
+				strv_add(ret, keys.v[k]);
+	}
 }
 
 int store_tmp_new(struct store *store, struct store_tmp *ret, struct error *err)

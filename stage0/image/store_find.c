@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/json.h"
 #include "common/str.h"
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
+
+#define ID_MIN 9 /* "sha512-" and two digits */
 
 static const char *label_value(struct json_object *labels, const char *name)
 {
@@ -55,118 +53,108 @@ static bool matches(struct json_object *manifest, const char *name, struct json_
 	return true;
 }
 
-static bool later(const struct timespec *a, const struct timespec *b)
+static bool asks_for(struct json_object *labels, const char *name)
 {
-	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+	return label_value(labels, name) != NULL;
 }
 
-struct find {
-	struct store *store;
-	const char *name;
-	struct json_object *labels;
-	char key[IMAGE_KEY_LEN + 1]; /* the best so far; "" for none */
-	struct timespec imported;
-};
-
 /* Look at one image. What can not be read is as good as not there. */
-static void consider(void *ctx, const char *key)
+static void consider(struct store *store, const char *key, const char *name,
+		     struct json_object *labels, struct store_image *best, char *best_key)
 {
 	cleanup_json struct json_object *manifest = NULL;
 	struct error ignored = ERROR_INIT;
-	struct find *find = ctx;
-	char path[STORE_PATH_MAX];
-	struct stat st;
+	struct store_image image;
 
-	store_manifest_path(key, path);
-	if (fstatat(find->store->cas, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    (find->key[0] && !later(&st.st_mtim, &find->imported)) ||
-	    store_manifest(find->store, key, &manifest, &ignored) < 0 ||
-	    !matches(manifest, find->name, find->labels))
+	if (store_manifest(store, key, &manifest, &ignored) < 0 || !matches(manifest, name, labels))
 		return;
-	memcpy(find->key, key, sizeof(find->key));
-	find->imported = st.st_mtim;
+	store_record(store, key, &image);
+	if (best_key[0]) {
+		if (!asks_for(labels, "version") && image.latest != best->latest) {
+			if (best->latest)
+				return;
+		} else if (image.import_time <= best->import_time) {
+			return;
+		}
+	}
+	memcpy(best_key, key, IMAGE_KEY_LEN + 1);
+	*best = image;
 }
 
-/* Add the names in a directory below parent. */
-static void add_names(int parent, const char *path, struct strv *names)
+/* Hold what was found. False: it is gone, and who looks again may find something else. */
+static int hold_found(struct store *store, const char *key, struct error *err)
 {
-	int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	int r = store_hold(store, key, err);
 
-	if (!dir) {
-		close_fd(&fd);
-		return;
-	}
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			strv_add(names, entry->d_name);
-	closedir(dir);
-}
-
-void store_each_image(struct store *store, void (*fn)(void *ctx, const char *key), void *ctx)
-{
-	cleanup_strv struct strv dirs = STRV_INIT, keys = STRV_INIT;
-
-	add_names(store->cas, "imageManifest/sha512", &dirs);
-	for (size_t i = 0; i < dirs.n; i++) {
-		cleanup_free char *path = xasprintf("imageManifest/sha512/%s", dirs.v[i]);
-
-		add_names(store->cas, path, &keys);
-	}
-	for (size_t i = 0; i < keys.n; i++)
-		if (store_key_valid(keys.v[i]) && store_has_image(store, keys.v[i]))
-			fn(ctx, keys.v[i]);
+	return r < 0 ? r : store_has_image(store, key);
 }
 
 int store_find(struct store *store, const char *name, struct json_object *labels,
 	       char ret_key[IMAGE_KEY_LEN + 1], struct error *err)
 {
-	struct find find = {.store = store, .name = name, .labels = labels};
+	for (;;) {
+		cleanup_strv struct strv keys = STRV_INIT;
+		char key[IMAGE_KEY_LEN + 1] = "";
+		struct store_image best;
+		int r;
 
-	store_each_image(store, consider, &find);
-	if (!find.key[0])
-		return error_set(err, -ENOENT, "no image named %.200s is in the store", name);
-	memcpy(ret_key, find.key, sizeof(find.key));
-	return 0;
+		store_images(store, &keys);
+		for (size_t i = 0; i < keys.n; i++)
+			consider(store, keys.v[i], name, labels, &best, key);
+		if (!key[0])
+			return error_set(err, -ENOENT, "no image named %.200s is in the store",
+					 name);
+		r = hold_found(store, key, err);
+		if (r == 0)
+			continue;
+		if (r > 0)
+			memcpy(ret_key, key, sizeof(key));
+		return MIN(r, 0);
+	}
 }
 
-struct find_id {
-	struct store *store;
-	char prefix[IMAGE_KEY_LEN + 1];
-	size_t len;
-	unsigned found;
-	char key[IMAGE_KEY_LEN + 1];
-};
-
-static void match_id(void *ctx, const char *key)
+/* The only image whose key begins with prefix. */
+static int find_prefix(struct store *store, const char *prefix, char ret_key[IMAGE_KEY_LEN + 1],
+		       struct error *err)
 {
-	struct find_id *find = ctx;
+	cleanup_strv struct strv keys = STRV_INIT;
+	unsigned found = 0;
 
-	if (strncmp(key, find->prefix, find->len) != 0)
-		return;
-	find->found++;
-	memcpy(find->key, key, sizeof(find->key));
+	store_images(store, &keys);
+	for (size_t i = 0; i < keys.n; i++) {
+		if (!str_starts_with(keys.v[i], prefix))
+			continue;
+		found++;
+		memcpy(ret_key, keys.v[i], IMAGE_KEY_LEN + 1);
+	}
+	if (found == 0)
+		return error_set(err, -ENOENT, "no image IDs found for \"%s\"", prefix);
+	if (found > 1)
+		return error_set(err, -ENOTUNIQ, "ambiguous image ID: \"%s\" begins %u of them",
+				 prefix, found);
+	return 0;
 }
 
 int store_find_id(struct store *store, const char *id, char ret_key[IMAGE_KEY_LEN + 1],
 		  struct error *err)
 {
-	struct find_id find = {.store = store};
+	char key[IMAGE_KEY_LEN + 1], prefix[IMAGE_KEY_LEN + 1];
 
 	if (!str_starts_with(id, "sha512-") || strspn(id + 7, "0123456789abcdef") != strlen(id + 7))
 		return error_set(err, -EINVAL, "\"%.200s\" is no image ID", id);
-	if (strlen(id) < 9)
+	if (strlen(id) < ID_MIN)
 		return error_set(err, -EINVAL, "image ID too short: \"%s\"", id);
-	snprintf(find.prefix, sizeof(find.prefix), "%.*s", IMAGE_KEY_LEN, id);
-	find.len = strlen(find.prefix);
-	store_each_image(store, match_id, &find);
-	if (find.found == 0)
-		return error_set(err, -ENOENT, "no image IDs found for \"%.200s\"", id);
-	if (find.found > 1)
-		return error_set(err, -ENOTUNIQ,
-				 "ambiguous image ID: \"%s\" is the beginning of %u", id,
-				 find.found);
-	memcpy(ret_key, find.key, sizeof(find.key));
-	return 0;
+	snprintf(prefix, sizeof(prefix), "%.*s", IMAGE_KEY_LEN, id);
+	for (;;) {
+		int r = find_prefix(store, prefix, key, err);
+
+		if (r < 0)
+			return r;
+		r = hold_found(store, key, err);
+		if (r == 0)
+			continue;
+		if (r > 0)
+			memcpy(ret_key, key, sizeof(key));
+		return MIN(r, 0);
+	}
 }

@@ -217,11 +217,16 @@ static int find_missing(struct layers *layers, struct error *err)
 		const struct oci_digest *diff_id = &layers->diff_id[i];
 		char key[IMAGE_KEY_LEN + 1];
 		bool known = false;
+		int r;
 
 		if (diff_id->alg != HASH_SHA256)
 			return error_set(err, -EBADMSG, "the diff_id of layer %zu is no SHA-256",
 					 i);
 		layer_key(diff_id, key);
+		/* before the look: what is there stays until the image is */
+		r = store_hold(layers->store, key, err);
+		if (r < 0)
+			return r;
 		for (size_t n = 0; !known && n < layers->nmissing; n++)
 			known = strcmp(layers->diff_id[layers->missing[n]].hex, diff_id->hex) == 0;
 		if (!known && !has_layer(layers->store, key))

@@ -19,6 +19,7 @@
 #include "stage0/image/oci_origin.h"
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
+#include "stage0/image_manifest.h"
 
 #define INDEX_DEPTH_MAX 4 /* indexes that name indexes */
 
@@ -147,7 +148,8 @@ static void image_key(const char *manifest, const char *layers, char ret[IMAGE_K
 
 /* Put the image itself into the store: its layers are there. */
 static int publish_image(struct oci_import *import, struct json_object *manifest,
-			 char ret_key[IMAGE_KEY_LEN + 1], struct error *err)
+			 const struct store_import_info *info, char ret_key[IMAGE_KEY_LEN + 1],
+			 struct error *err)
 {
 	const char *text = json_text(manifest);
 	cleanup_str struct str layers = STR_INIT;
@@ -157,8 +159,9 @@ static int publish_image(struct oci_import *import, struct json_object *manifest
 	for (size_t i = 0; i < import->manifest.nlayers; i++)
 		str_addf(&layers, "sha256-%s\n", import->diff_id[i].hex);
 	image_key(text, str_get(&layers), ret_key);
-	if (store_has_image(import->store, ret_key))
-		return 0;
+	r = store_hold(import->store, ret_key, err);
+	if (r < 0 || store_has_image(import->store, ret_key))
+		return r < 0 ? r : store_record_import(import->store, ret_key, info, err);
 	r = store_tmp_new(import->store, &tmp, err);
 	if (r < 0)
 		return r;
@@ -167,6 +170,8 @@ static int publish_image(struct oci_import *import, struct json_object *manifest
 		r = error_errno(err, "writing the image");
 	if (r == 0)
 		r = store_publish(import->store, &tmp, ret_key, text, strlen(text), err);
+	if (r == 0)
+		r = store_record_import(import->store, ret_key, info, err);
 	store_tmp_end(import->store, &tmp);
 	return r;
 }
@@ -197,6 +202,7 @@ static int import_image(struct oci_import *import, const struct oci_source *sour
 {
 	char manifest_digest[OCI_DIGEST_MAX], config_digest[OCI_DIGEST_MAX];
 	cleanup_json struct json_object *manifest = NULL;
+	struct store_import_info info = {.latest = !source->tag || !strcmp(source->tag, "latest")};
 	struct oci_source whole = *source;
 	int r = read_documents(import, warnings, err);
 
@@ -208,9 +214,11 @@ static int import_image(struct oci_import *import, const struct oci_source *sour
 	whole.config_digest = config_digest;
 	r = oci_config_convert(import->config, &whole, &manifest, warnings, err);
 	if (r == 0)
+		r = image_manifest_check(manifest, warnings, err);
+	if (r == 0)
 		r = store_import_layers(import->store, import->origin, &import->manifest,
 					import->diff_id, import->options.jobs, err);
-	return r < 0 ? r : publish_image(import, manifest, ret_key, err);
+	return r < 0 ? r : publish_image(import, manifest, &info, ret_key, err);
 }
 
 int store_import_origin(struct store *store, struct oci_origin *origin,

@@ -2,6 +2,7 @@
 #ifndef STAGE0_IMAGE_STORE_PRIV_H
 #define STAGE0_IMAGE_STORE_PRIV_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -15,8 +16,17 @@
 
 /* Between the files of the store. Paths are below cas. */
 
+struct store_held {
+	char key[IMAGE_KEY_LEN + 1];
+	int lock;
+};
+
 struct store {
-	int cas; /* the directory */
+	int cas;   /* the directory */
+	bool peek; /* only looks: holds nothing */
+	pthread_mutex_t mutex;
+	struct store_held *held; /* images and layers nobody may remove; under the mutex */
+	size_t nheld;
 };
 
 #define STORE_PATH_MAX 256 /* of any path the store makes up */
@@ -28,9 +38,6 @@ void store_key(enum hash_alg alg, const uint8_t *id, char ret[IMAGE_KEY_LEN + 1]
 /* Where an image's manifest is. */
 void store_manifest_path(const char *key, char ret[STORE_PATH_MAX]) __attribute__((nonnull));
 bool store_has_image(struct store *store, const char *key) __attribute__((nonnull));
-/* Call fn for every image of the store, in no order. It may remove images. */
-void store_each_image(struct store *store, void (*fn)(void *ctx, const char *key), void *ctx)
-	__attribute__((nonnull(1, 2)));
 
 /*
  * A directory below cas/tmp for something being made: held by a lock on itself, so that
@@ -69,10 +76,36 @@ int store_lock_until(struct store *store, const char *dir, const char *name, boo
 void store_lock_drop(struct store *store, const char *dir, const char *name, int *lock)
 	__attribute__((nonnull));
 
+/*
+ * Give a hold back, if there is one, and try to be alone with the key. Returns the lock, or -EBUSY
+ * when somebody holds it. store_unlock_key() also removes the lock's file.
+ */
+int store_lock_key(struct store *store, const char *key, struct error *err)
+	__attribute__((nonnull));
+void store_unlock_key(struct store *store, const char *key, int *lock) __attribute__((nonnull));
+
+/* What was written down about an image; what can be told without where there is nothing. No sizes. */
+void store_record(struct store *store, const char *key, struct store_image *ret)
+	__attribute__((nonnull));
+/* Write down that the image was imported now, unless it was before; and its flag. */
+int store_record_import(struct store *store, const char *key, const struct store_import_info *info,
+			struct error *err) __attribute__((nonnull));
+
+/*
+ * Add the keys of an image's layers, base first. Returns 1, or 0 for an ACI, which is one layer
+ * itself.
+ */
+int store_layers(struct store *store, const char *key, struct strv *ret, struct error *err)
+	__attribute__((nonnull));
+
+/* Add the names in a directory below cas that do not begin with a dot. A missing one has none. */
+void store_names(struct store *store, const char *path, struct strv *ret) __attribute__((nonnull));
+
 /* The file that lists the layers of an image that has several: a key a line, base first. */
 #define LAYER_LIST "layers"
-/* The file of a layer that holds what is told about it. */
-#define LAYER_INFO "info"
+/* Files of cas/tree/ID. */
+#define TREE_IMAGE	 "image"       /* the key of the image it is of */
+#define TREE_ROOTFS_SIZE "rootfs.size" /* bytes of the files in rootfs, in decimal */
 
 /*
  * Have these layers in the store (store_layers.c): layer i of the manifest under the name of

@@ -119,7 +119,9 @@ static int push(struct resolve *resolve, const char *key, struct error *err)
 	resolve->depth++;
 	snprintf(frame->part->key, sizeof(frame->part->key), "%s", key);
 	frame->part->user = user;
-	r = store_manifest(resolve->store, key, &frame->manifest, err);
+	r = store_hold(resolve->store, key, err);
+	if (r == 0)
+		r = store_manifest(resolve->store, key, &frame->manifest, err);
 	if (r == 0)
 		r = json_get_array(frame->manifest, "dependencies", &frame->dependencies, err);
 	if (r == 0)
@@ -156,30 +158,20 @@ static int own_layer(struct store_rootfs *rootfs, struct store_part *part, struc
 static int find_layers(struct store *store, struct store_rootfs *rootfs, struct store_part *part,
 		       struct error *err)
 {
-	cleanup_strv struct strv lines = STRV_INIT;
-	cleanup_free char *text = NULL;
-	char path[STORE_PATH_MAX];
-	size_t len, last;
-	int r;
+	cleanup_strv struct strv layers = STRV_INIT;
+	int r = store_layers(store, part->key, &layers, err);
+	size_t last;
 
-	snprintf(path, sizeof(path), "layer/%s/" LAYER_LIST, part->key);
-	if (faccessat(store->cas, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return own_layer(rootfs, part, err);
-	r = file_read(store->cas, path, (size_t)IMAGE_LAYERS_MAX * (IMAGE_KEY_LEN + 1), &text, &len,
-		      err);
 	if (r < 0)
 		return r;
+	if (r == 0)
+		return own_layer(rootfs, part, err);
+	r = 0;
 	part->rules = TREE_OCI;
 	part->layer = rootfs->nlayers;
-	strv_split(&lines, text, '\n');
-	for (size_t i = 0; r == 0 && i < lines.n; i++) {
-		if (!lines.v[i][0])
-			continue;
-		if (!store_key_valid(lines.v[i]))
-			return error_set(err, -EBADMSG, "the store's list of layers is damaged");
-		r = add_layer(rootfs, lines.v[i], &last, err);
-		part->nlayers++;
-	}
+	part->nlayers = layers.n;
+	for (size_t i = 0; r == 0 && i < layers.n; i++)
+		r = add_layer(rootfs, layers.v[i], &last, err);
 	return r;
 }
 
