@@ -202,6 +202,7 @@ static int import_image(struct oci_import *import, const struct oci_source *sour
 {
 	char manifest_digest[OCI_DIGEST_MAX], config_digest[OCI_DIGEST_MAX];
 	cleanup_json struct json_object *manifest = NULL;
+	cleanup_strv struct strv given_later = STRV_INIT; /* by who runs the image */
 	struct store_import_info info = {.latest = !source->tag || !strcmp(source->tag, "latest")};
 	struct oci_source whole = *source;
 	int r = read_documents(import, warnings, err);
@@ -214,7 +215,7 @@ static int import_image(struct oci_import *import, const struct oci_source *sour
 	whole.config_digest = config_digest;
 	r = oci_config_convert(import->config, &whole, &manifest, warnings, err);
 	if (r == 0)
-		r = image_manifest_check(manifest, warnings, err);
+		r = image_manifest_check(manifest, &given_later, err);
 	if (r == 0)
 		r = store_import_layers(import->store, import->origin, &import->manifest,
 					import->diff_id, import->options.jobs, err);
