@@ -1,60 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libcrypto's digests by their own names rather than through EVP: nothing is looked up or loaded, so
+ * the first digest of a process costs no milliseconds, and a static program gets the digests alone.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "common/hash.h"
 
 #include <assert.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "common/util.h"
 
 struct hash {
-	EVP_MD_CTX *ctx;
+	enum hash_alg alg;
+	union {
+		SHA256_CTX sha256;
+		SHA512_CTX sha512; /* SHA-384, too */
+	} u;
 };
-
-static const EVP_MD *hash_md(enum hash_alg alg)
-{
-	switch (alg) {
-	case HASH_SHA256:
-		return EVP_sha256();
-	case HASH_SHA384:
-		return EVP_sha384();
-	case HASH_SHA512:
-		return EVP_sha512();
-	}
-	assert(!"unknown digest");
-	return NULL;
-}
 
 struct hash *hash_new(enum hash_alg alg)
 {
 	struct hash *hash = xcalloc(1, sizeof(*hash));
 
-	/* milliseconds for a configuration that says nothing about the built-in digests */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	hash->ctx = EVP_MD_CTX_new();
-	/* the built-in digests fail for want of memory only, and x...() ends the process then */
-	if (!hash->ctx || !EVP_DigestInit_ex(hash->ctx, hash_md(alg), NULL))
-		abort();
+	hash->alg = alg;
+	switch (alg) {
+	case HASH_SHA256:
+		SHA256_Init(&hash->u.sha256);
+		break;
+	case HASH_SHA384:
+		SHA384_Init(&hash->u.sha512);
+		break;
+	case HASH_SHA512:
+		SHA512_Init(&hash->u.sha512);
+		break;
+	}
 	return hash;
 }
 
 void hash_update(struct hash *hash, const void *data, size_t len)
 {
-	if (len > 0 && !EVP_DigestUpdate(hash->ctx, data, len))
-		abort();
+	if (len == 0)
+		return;
+	if (hash->alg == HASH_SHA256)
+		SHA256_Update(&hash->u.sha256, data, len);
+	else
+		SHA512_Update(&hash->u.sha512, data, len);
 }
 
 void hash_final(struct hash *hash, uint8_t *digest)
 {
-	if (!EVP_DigestFinal_ex(hash->ctx, digest, NULL))
-		abort();
+	switch (hash->alg) {
+	case HASH_SHA256:
+		SHA256_Final(digest, &hash->u.sha256);
+		break;
+	case HASH_SHA384:
+		SHA384_Final(digest, &hash->u.sha512);
+		break;
+	case HASH_SHA512:
+		SHA512_Final(digest, &hash->u.sha512);
+		break;
+	}
 }
 
 void hash_free(struct hash *hash)
 {
-	if (!hash)
-		return;
-	EVP_MD_CTX_free(hash->ctx);
 	free(hash);
 }
 
