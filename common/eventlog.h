@@ -17,8 +17,8 @@
  */
 
 #define EVENTLOG_PCRS	   24
-#define EVENTLOG_MAX	   (96U << 10) /* bytes: 64 apps with four records each, names included */
-#define EVENTLOG_EVENT_MAX 1024	       /* bytes of one record's event data that we write */
+#define EVENTLOG_MAX	   (96U << 10) /* bytes: 64 apps with two records each, names included */
+#define EVENTLOG_EVENT_MAX 2304	       /* bytes of one record's event data: a command line */
 
 #define SHA256_SIZE 32
 #define SHA384_SIZE 48

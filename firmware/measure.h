@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
-#include "firmware/eventlog.h"
+#include "common/eventlog.h"
 
 /*
  * The launch measurement: what a pod is made of, as the event log that is extended into its TPM.
