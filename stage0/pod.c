@@ -24,6 +24,7 @@
 
 #include "common/file.h"
 #include "common/util.h"
+#include "stage0/digests.h"
 
 #define LOOKERS_MAX	 1000	    /* times 1 ms: that many instants in a row are no accident */
 #define CREATE_TRIES_MAX 16	    /* a gc would have to win this many races in a row */
@@ -338,10 +339,18 @@ static int detach_mounts(const char *path, struct error *err)
 int pod_delete(const struct pods *pods, struct pod *pod, struct error *err)
 {
 	cleanup_free char *path = pod_path(pods, pod), *name = pod_name(pod->where, pod->uuid);
+	cleanup_free char *digests = xasprintf("%s/" DIGESTS_FILE, pods->data_dir);
+	cleanup_free struct digestcache_held *held = xcalloc(1, sizeof(*held));
+	cleanup_digestcache struct digestcache cache = DIGESTCACHE_NONE;
+	struct error ignored = ERROR_INIT;
 	int r = detach_mounts(path, err);
 
-	if (r == 0)
+	(void)digestcache_open(AT_FDCWD, digests, false, &cache, &ignored);
+	if (r == 0) {
+		digests_hold_pod(&cache, pod->fd, held);
 		r = remove_tree(pod->fd, "stage1/rootfs", err);
+		digestcache_release(held);
+	}
 	if (r == 0)
 		r = remove_tree(pods->fd, name, err);
 	if (r < 0)

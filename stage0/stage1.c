@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/spawn.h"
 #include "common/util.h"
+#include "stage0/digests.h"
 #include "stage0/image_manifest.h"
 
 #define ANNOTATION	     "coreos.com/rkt/stage1/"
@@ -122,6 +123,7 @@ int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_obje
 		const struct globals *globals, const struct stage1_run *run, struct error *err)
 {
 	cleanup_free char *entry = NULL, *dir = pod_path(pods, pod), *path = NULL, *fd_text = NULL;
+	cleanup_free char *digests = xasprintf("%s/" DIGESTS_FILE, pods->data_dir);
 	cleanup_strv struct strv argv = STRV_INIT;
 	unsigned long long version;
 	int lock_fd, r;
@@ -142,7 +144,8 @@ int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_obje
 	if (lock_fd < 0)
 		return error_errno(err, "the pod's lock");
 	fd_text = xasprintf("%d", lock_fd);
-	if (setenv("RKT_LOCK_FD", fd_text, 1) < 0 || fchdir(pod->fd) < 0)
+	if (setenv("RKT_LOCK_FD", fd_text, 1) < 0 || setenv(DIGESTS_ENV, digests, 1) < 0 ||
+	    fchdir(pod->fd) < 0)
 		r = error_errno(err, "pod %s", pod->uuid);
 	else {
 		execv(path, argv.v);

@@ -153,9 +153,9 @@ static int make_file(struct extract *extract, uint32_t node, struct error *err)
 	cleanup_fd int fd = -1;
 
 	if (extract->source->link_from >= 0) {
-		if (linkat(extract->link_fd, name, parent, name, 0) < 0)
-			return fail(extract, node, err);
-		return 0;
+		errno = -digestcache_link(extract->source->digests, extract->link_fd, name, parent,
+					  name);
+		return errno ? fail(extract, node, err) : 0;
 	}
 	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)

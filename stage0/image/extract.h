@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/digestcache.h"
 #include "common/error.h"
 #include "stage0/image/tree.h"
 
@@ -11,6 +12,7 @@
 struct extract_source {
 	const int *data; /* the layers' data files, by the inodes' layer */
 	int link_from; /* or, when not -1: a directory with the same tree, to make hard links to */
+	const struct digestcache *digests; /* with link_from: keeps entries of linked files */
 };
 
 /*

@@ -46,6 +46,7 @@ int store_open(const char *data_dir, struct store **ret, struct error *err)
 					   "cas/imagelocks", "cas/imageInfo",
 					   "cas/remote"};
 	cleanup_fd int data = -1, cas = -1;
+	struct error ignored = ERROR_INIT;
 	int r = mkdir_path(AT_FDCWD, data_dir, 0750, err);
 
 	if (r < 0)
@@ -63,6 +64,9 @@ int store_open(const char *data_dir, struct store **ret, struct error *err)
 	*ret = xcalloc(1, sizeof(**ret));
 	(*ret)->cas = take_fd(&cas);
 	pthread_mutex_init(&(*ret)->mutex, NULL);
+	/* without it, files are read each time a pod is measured */
+	(*ret)->digests = (struct digestcache)DIGESTCACHE_NONE;
+	(void)digestcache_open((*ret)->cas, "digests", true, &(*ret)->digests, &ignored);
 	return 0;
 }
 
@@ -73,6 +77,7 @@ void store_close(struct store *store)
 	for (size_t i = 0; i < store->nheld; i++)
 		close_fd(&store->held[i].lock);
 	pthread_mutex_destroy(&store->mutex);
+	digestcache_close(&store->digests);
 	close_fd(&store->cas);
 	free(store->held);
 	free(store);

@@ -139,13 +139,15 @@ static int ensure(struct store *store, struct store_rootfs *rootfs, const char *
 }
 
 /* Link a file; copy it where it can not be linked to: another file system, too many links. */
-static int link_or_copy(int from, int to, const char *name, struct error *err)
+static int link_or_copy(const struct store *store, int from, int to, const char *name,
+			struct error *err)
 {
 	cleanup_fd int in = -1, out = -1;
 	struct stat st;
 	off_t pos = 0;
 
-	if (linkat(from, name, to, name, 0) == 0)
+	errno = -digestcache_link(&store->digests, from, name, to, name);
+	if (errno == 0)
 		return 0;
 	if (errno != EXDEV && errno != EMLINK && errno != EPERM)
 		return error_errno(err, "linking the disk");
@@ -187,7 +189,7 @@ static int place_disk(struct store *store, const struct store_rootfs *rootfs, in
 		snprintf(name, sizeof(name), "%u", i);
 		if (faccessat(from, name, F_OK, 0) < 0)
 			break;
-		r = link_or_copy(from, to, name, err);
+		r = link_or_copy(store, from, to, name, err);
 	}
 	return r;
 }
@@ -228,6 +230,7 @@ static int place_links(struct store *store, struct store_rootfs *rootfs, int dir
 		return error_errno(err, "%s", from_path);
 	source.data = rootfs->data;
 	source.link_from = from;
+	source.digests = &store->digests;
 	return extract_tree(rootfs->tree, &source, dirfd, path, false, err);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "common/digestcache.h"
 #include "common/error.h"
 #include "common/hash.h"
 #include "common/str.h"
@@ -27,6 +28,7 @@ struct store {
 	pthread_mutex_t mutex;
 	struct store_held *held; /* images and layers nobody may remove; under the mutex */
 	size_t nheld;
+	struct digestcache digests; /* of files pods are measured by; may be none */
 };
 
 #define STORE_PATH_MAX 256 /* of any path the store makes up */
