@@ -42,7 +42,7 @@
 struct launch {
 	const struct init_plan_app *plan;
 	unsigned index;
-	const char *hostname;	  /* or NULL */
+	const struct init_plan *pod;
 	int fd[INIT_APP_STREAMS]; /* the app's ends; all three are the terminal with PLAN_TTY */
 	bool in_session;	  /* the terminal is init's session's */
 	int code;		  /* result: AGENT_EXIT_... once it failed */
@@ -137,7 +137,7 @@ static int become(struct launch *launch)
 	int r;
 
 	umask(0);
-	if (init_mount_root(plan, launch->index, launch->hostname, launch->why) < 0)
+	if (init_mount_root(plan, launch->index, launch->pod, launch->why) < 0)
 		return fail(launch, AGENT_EXIT_ROOTFS);
 	if (resolve(launch, &uid, &gid) < 0)
 		return -1;
@@ -231,12 +231,11 @@ static void close_ends(const int fd[INIT_APP_STREAMS])
 			close(fd[i]);
 }
 
-int init_app_start(struct init_app *app, const char *hostname, struct init_app_ends *ret,
+int init_app_start(struct init_app *app, const struct init_plan *pod, struct init_app_ends *ret,
 		   struct init_text *why)
 {
 	static _Alignas(16) char stack[STACK_SIZE];
-	struct launch launch = {
-		.plan = app->plan, .index = app->index, .hostname = hostname, .why = why};
+	struct launch launch = {.plan = app->plan, .index = app->index, .pod = pod, .why = why};
 
 	if (make_streams(&launch, ret) < 0) {
 		launch.code = AGENT_EXIT_STDIN;

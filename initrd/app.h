@@ -38,10 +38,10 @@ struct init_app_ends {
 
 /*
  * Start the app: mounts, user, streams and execve(2), in that order. 0: its program runs and ret
- * are our ends. hostname may be NULL. Otherwise the exit code the app is taken to have ended with (AGENT_EXIT_...), and
+ * are our ends. Otherwise the exit code the app is taken to have ended with (AGENT_EXIT_...), and
  * why.
  */
-int init_app_start(struct init_app *app, const char *hostname, struct init_app_ends *ret,
+int init_app_start(struct init_app *app, const struct init_plan *pod, struct init_app_ends *ret,
 		   struct init_text *why) __attribute__((nonnull));
 
 #endif

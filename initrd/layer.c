@@ -74,32 +74,42 @@ static bool is_missing(const char *path)
 	return lstat(path, &st) < 0;
 }
 
-static int write_hostname(const char *hostname, struct init_text *why)
+/* A file of the layer's /etc, unless there is no text for it. */
+static int write_etc(const char *path, const char *text, const char *end, struct init_text *why)
 {
-	ssize_t len = (ssize_t)strlen(hostname);
-	int fd = open("root/etc/hostname", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	int r = 0;
+	ssize_t len = text ? (ssize_t)strlen(text) : 0, end_len = (ssize_t)strlen(end);
+	int fd, r = 0;
 
-	if (fd < 0 || write(fd, hostname, (size_t)len) != len || write(fd, "\n", 1) != 1)
-		r = init_text_fail(why, -errno, "writing", "/etc/hostname");
+	if (!text)
+		return 0;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, text, (size_t)len) != len ||
+	    write(fd, end, (size_t)end_len) != end_len)
+		r = init_text_fail(why, -errno, "writing", path);
 	if (fd >= 0)
 		close(fd);
 	return r;
 }
 
-static int fill_etc(const char *hostname, struct init_text *why)
+static int fill_etc(const struct init_plan *pod, struct init_text *why)
 {
 	bool mtab = is_missing("/lower/etc/mtab"), open;
+	const char *hosts = pod->hosts_set;
 	int r;
 
-	if (!mtab && !hostname)
+	if (!hosts && pod->hosts && is_missing("/lower/etc/hosts"))
+		hosts = pod->hosts;
+	if (!mtab && !pod->hostname && !hosts && !pod->resolv)
 		return 0;
 	r = open_up("/lower/etc", "root/etc", &open, why);
 	if (r < 0 || !open)
 		return r;
 	if (mtab && symlink("../proc/self/mounts", "root/etc/mtab") < 0)
 		return init_text_fail(why, -errno, "making", "/etc/mtab");
-	return hostname ? write_hostname(hostname, why) : 0;
+	r = write_etc("root/etc/hostname", pod->hostname, "\n", why);
+	if (r == 0)
+		r = write_etc("root/etc/hosts", hosts, "", why);
+	return r < 0 ? r : write_etc("root/etc/resolv.conf", pod->resolv, "", why);
 }
 
 static int fill_run(struct init_text *why)
@@ -113,7 +123,7 @@ static int fill_run(struct init_text *why)
 	return r < 0 || !open ? r : make_dir("root/run/systemd", 0755, why);
 }
 
-int init_layer_make(const char *hostname, struct init_text *why)
+int init_layer_make(const struct init_plan *pod, struct init_text *why)
 {
 	static const struct {
 		const char *lower, *upper, *name;
@@ -142,6 +152,6 @@ int init_layer_make(const char *hostname, struct init_text *why)
 			r = init_text_fail(why, -ENOTDIR, "mounting", dir[i].name);
 	}
 	if (r == 0)
-		r = fill_etc(hostname, why);
+		r = fill_etc(pod, why);
 	return r < 0 ? r : fill_run(why);
 }

@@ -29,6 +29,7 @@
 #include "initrd/control.h"
 #include "initrd/left.h"
 #include "initrd/mount.h"
+#include "initrd/net.h"
 #include "initrd/plan.h"
 #include "initrd/stream.h"
 #include "initrd/text.h"
@@ -238,7 +239,7 @@ static void start_apps(void)
 		app->plan = &init.plan.app[i];
 		app->index = i;
 		app->ns = -1;
-		code = init_app_start(app, init.plan.hostname, &ends, &why);
+		code = init_app_start(app, &init.plan, &ends, &why);
 		if (code != 0) {
 			report_failure(app, code, &why);
 			continue;
@@ -422,6 +423,8 @@ int main(void)
 		wait_for_memory();
 	if (init.plan.hostname && sethostname(init.plan.hostname, strlen(init.plan.hostname)) < 0)
 		fatal_errno("hostname", errno);
+	if (init.plan.nnics && init_net_up(&init.plan, &why) < 0)
+		fatal(&why);
 	start_apps();
 	watch(init.sigfd, KEY_SIGNAL);
 	watch(init.control.fd, KEY_CONTROL);

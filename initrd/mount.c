@@ -67,14 +67,14 @@ int init_mount_resize(uint64_t memory, struct init_text *why)
 }
 
 /* The image with the app's layer above, at /root. */
-static int mount_layers(const struct init_plan_app *app, const char *hostname,
+static int mount_layers(const struct init_plan_app *app, const struct init_plan *pod,
 			struct init_text *why)
 {
 	bool readonly = app->flags & PLAN_READONLY_ROOT;
 	int r = do_mount(app->root, "/lower", "erofs", MS_RDONLY, NULL, why);
 
 	if (r == 0)
-		r = init_layer_make(hostname, why);
+		r = init_layer_make(pod, why);
 	if (r < 0)
 		return r;
 	if (readonly)
@@ -142,7 +142,7 @@ static int mount_dev(bool tty, struct init_text *why)
 	return r < 0 ? r : do_mount("mqueue", "/root/dev/mqueue", "mqueue", RESTRICTED, NULL, why);
 }
 
-int init_mount_root(const struct init_plan_app *app, unsigned index, const char *hostname,
+int init_mount_root(const struct init_plan_app *app, unsigned index, const struct init_plan *pod,
 		    struct init_text *why)
 {
 	struct init_text dir = {.len = 0};
@@ -152,7 +152,7 @@ int init_mount_root(const struct init_plan_app *app, unsigned index, const char 
 	init_text_add_num(&dir, index);
 	if (mkdir(init_text_str(&dir), 0700) < 0 || chdir(init_text_str(&dir)) < 0)
 		return init_text_fail(why, -errno, "making", init_text_str(&dir));
-	if ((r = mount_layers(app, hostname, why)) < 0 ||
+	if ((r = mount_layers(app, pod, why)) < 0 ||
 	    (r = do_mount("/proc", "/root/proc", NULL, MS_BIND, NULL, why)) < 0 ||
 	    (r = do_mount("sysfs", "/root/sys", "sysfs", RESTRICTED, NULL, why)) < 0 ||
 	    (r = mount_dev(app->flags & PLAN_TTY, why)) < 0)

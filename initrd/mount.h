@@ -27,9 +27,9 @@ int init_mount_resize(uint64_t memory, struct init_text *why) __attribute__((non
 /*
  * Build the root of the pod's app number index out of its image and move the caller into it: / and
  * the working directory are that root afterwards. To be called in a mount namespace of its own, with
- * umask 0. hostname is for /etc/hostname and may be NULL. 0, or a negative errno and why.
+ * umask 0. pod says what /etc holds. 0, or a negative errno and why.
  */
-int init_mount_root(const struct init_plan_app *app, unsigned index, const char *hostname,
-		    struct init_text *why) __attribute__((nonnull(1, 4)));
+int init_mount_root(const struct init_plan_app *app, unsigned index, const struct init_plan *pod,
+		    struct init_text *why) __attribute__((nonnull));
 
 #endif

@@ -62,6 +62,9 @@ static bool is_string(unsigned tag)
 {
 	switch (tag) {
 	case PLAN_HOSTNAME:
+	case PLAN_HOSTS:
+	case PLAN_HOSTS_SET:
+	case PLAN_RESOLV:
 	case PLAN_APP:
 	case PLAN_ROOT:
 	case PLAN_ARG:
@@ -72,6 +75,12 @@ static bool is_string(unsigned tag)
 		return true;
 	}
 	return false;
+}
+
+/* An address and a prefix of its family. */
+static bool is_network(const uint8_t *data)
+{
+	return (data[0] == 4 && data[1] <= 32) || (data[0] == 6 && data[1] <= 128);
 }
 
 /* What is wrong with the record taken alone, or NULL. */
@@ -85,6 +94,20 @@ static const char *record_fault(const struct record *rec)
 		if (rec->len == 0 || rec->data[0] != '/')
 			return "not absolute";
 		break;
+	case PLAN_HOSTS:
+	case PLAN_HOSTS_SET:
+	case PLAN_RESOLV:
+		break;
+	case PLAN_NIC:
+		return rec->len == sizeof(struct plan_nic) ? NULL : "bad length";
+	case PLAN_ADDRESS:
+		if (rec->len != sizeof(struct plan_address))
+			return "bad length";
+		return is_network(rec->data) ? NULL : "no address";
+	case PLAN_ROUTE:
+		if (rec->len != sizeof(struct plan_route))
+			return "bad length";
+		return is_network(rec->data) ? NULL : "no network";
 	case PLAN_HOSTNAME:
 	case PLAN_APP:
 	case PLAN_ROOT:
@@ -114,11 +137,26 @@ static const char *record_fault(const struct record *rec)
 	return memchr(rec->data, 0, rec->len) ? "NUL in a string" : NULL;
 }
 
+/* What is wrong with one more record of a NIC, or NULL; counts it. */
+static const char *nic_fault(unsigned tag, struct init_plan *plan)
+{
+	struct init_plan_nic *nic = plan->nnics ? &plan->nic[plan->nnics - 1] : NULL;
+
+	if (tag == PLAN_NIC)
+		return plan->nnics++ < PLAN_NICS_MAX ? NULL : "too many NICs";
+	if (!nic)
+		return "without a NIC";
+	if (tag == PLAN_ADDRESS)
+		return nic->naddresses++ < PLAN_ADDRESSES_MAX ? NULL : "too many addresses";
+	return nic->nroutes++ < PLAN_ROUTES_MAX ? NULL : "too many routes";
+}
+
 /* Check all records, alone and together. seen is a bit per tag of the app (or the pod) so far. */
 static int check(uint8_t *bytes, size_t len, struct init_plan *plan, struct init_text *why)
 {
 	const uint32_t needed = 1U << PLAN_ROOT | 1U << PLAN_ARG | 1U << PLAN_CAPS;
-	const uint32_t repeatable = 1U << PLAN_ARG | 1U << PLAN_ENV;
+	const uint32_t of_nic = 1U << PLAN_NIC | 1U << PLAN_ADDRESS | 1U << PLAN_ROUTE;
+	const uint32_t repeatable = 1U << PLAN_ARG | 1U << PLAN_ENV | of_nic;
 	struct init_plan_app *app = NULL;
 	struct record rec = {.tag = 0};
 	uint32_t seen = 0;
@@ -146,6 +184,8 @@ static int check(uint8_t *bytes, size_t len, struct init_plan *plan, struct init
 		if (seen & 1U << rec.tag & ~repeatable)
 			return refuse(why, "repeated", rec.tag);
 		seen |= 1U << rec.tag;
+		if (of_nic & 1U << rec.tag && (fault = nic_fault(rec.tag, plan)))
+			return refuse(why, fault, rec.tag);
 		if (rec.tag == PLAN_ARG)
 			app->nargs++;
 		else if (rec.tag == PLAN_ENV)
@@ -205,6 +245,46 @@ static void take(struct init_plan_app *app, const struct record *rec, const char
 	}
 }
 
+static void take_nic(struct init_plan *plan, const struct record *rec)
+{
+	struct init_plan_nic *nic;
+
+	if (rec->tag == PLAN_NIC) {
+		nic = &plan->nic[plan->nnics++];
+		nic->mtu = le16(rec->data);
+		nic->naddresses = nic->nroutes = 0;
+		return;
+	}
+	nic = &plan->nic[plan->nnics - 1];
+	if (rec->tag == PLAN_ADDRESS)
+		memcpy(&nic->address[nic->naddresses++], rec->data, rec->len);
+	else
+		memcpy(&nic->route[nic->nroutes++], rec->data, rec->len);
+}
+
+static void take_pod(struct init_plan *plan, const struct record *rec, const char *s)
+{
+	switch (rec->tag) {
+	case PLAN_HOSTNAME:
+		plan->hostname = s;
+		break;
+	case PLAN_HOSTS:
+		plan->hosts = s;
+		break;
+	case PLAN_HOSTS_SET:
+		plan->hosts_set = s;
+		break;
+	case PLAN_RESOLV:
+		plan->resolv = s;
+		break;
+	case PLAN_MEMORY:
+		plan->memory = le64(rec->data);
+		break;
+	default:
+		take_nic(plan, rec);
+	}
+}
+
 int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
 		     struct init_text *why)
 {
@@ -219,14 +299,12 @@ int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *
 	if (r < 0)
 		return r;
 
-	ret->napps = 0;
+	ret->napps = ret->nnics = 0;
 	while (pos < len && next_record(bytes, len, &pos, &rec)) {
 		const char *s = is_string(rec.tag) ? terminate(&rec) : NULL;
 
-		if (rec.tag == PLAN_HOSTNAME) {
-			ret->hostname = s;
-		} else if (rec.tag == PLAN_MEMORY) {
-			ret->memory = le64(rec.data);
+		if (rec.tag < PLAN_APP) {
+			take_pod(ret, &rec, s);
 		} else if (rec.tag == PLAN_APP) {
 			app = &ret->app[ret->napps++];
 			app->name = s;

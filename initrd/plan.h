@@ -29,9 +29,21 @@ struct init_plan_app {
 	unsigned nargs, nenv;
 };
 
+struct init_plan_nic {
+	uint16_t mtu;
+	unsigned naddresses, nroutes;
+	struct plan_address address[PLAN_ADDRESSES_MAX];
+	struct plan_route route[PLAN_ROUTES_MAX];
+};
+
 struct init_plan {
-	const char *hostname; /* NULL: leave it */
-	uint64_t memory;      /* 0: whatever is there */
+	const char *hostname;  /* NULL: leave it */
+	const char *hosts;     /* of /etc/hosts where there is none; NULL: leave it */
+	const char *hosts_set; /* ... whether there is one or not */
+	const char *resolv;    /* of /etc/resolv.conf; NULL: the image's */
+	uint64_t memory;       /* 0: whatever is there */
+	unsigned nnics;
+	struct init_plan_nic nic[PLAN_NICS_MAX];
 	unsigned napps;
 	struct init_plan_app app[PLAN_APPS_MAX];
 };

@@ -79,8 +79,14 @@ enum agent_stream_kind {
 
 enum plan_tag {
 	/* pod */
-	PLAN_HOSTNAME = 1, /* string */
-	PLAN_MEMORY = 2,   /* u64 bytes: init waits until that much is online (virtio-mem) */
+	PLAN_HOSTNAME = 1,  /* string */
+	PLAN_MEMORY = 2,    /* u64 bytes: init waits until that much is online (virtio-mem) */
+	PLAN_NIC = 3,	    /* * struct plan_nic: eth0, eth1, ... in the order of the devices */
+	PLAN_ADDRESS = 4,   /* * struct plan_address: of the NIC before */
+	PLAN_ROUTE = 5,	    /* * struct plan_route: through the NIC before */
+	PLAN_HOSTS = 6,	    /* string: /etc/hosts of apps whose images have none */
+	PLAN_HOSTS_SET = 7, /* string: /etc/hosts of all apps */
+	PLAN_RESOLV = 8,    /* string: /etc/resolv.conf of all apps */
 
 	/* app */
 	PLAN_APP = 16,	   /* string: its name; starts the app */
@@ -94,6 +100,30 @@ enum plan_tag {
 	PLAN_FLAGS = 24,   /* u32: enum plan_flags */
 	PLAN_WINSIZE = 25, /* u16 rows, u16 columns: with PLAN_TTY */
 	PLAN_CAPS = 26	   /* u64: capability bounding set, bit n is capability n */
+};
+
+#define PLAN_NICS_MAX	   8  /* of a pod */
+#define PLAN_ADDRESSES_MAX 8  /* of a NIC */
+#define PLAN_ROUTES_MAX	   32 /* of a NIC */
+
+struct plan_nic {
+	uint16_t mtu;
+	uint16_t zero;
+};
+
+struct plan_address {
+	uint8_t family; /* 4 or 6 */
+	uint8_t prefix; /* bits */
+	uint8_t zero[2];
+	uint8_t ip[16]; /* 4 or 16 bytes of it */
+};
+
+struct plan_route {
+	uint8_t family;
+	uint8_t prefix; /* 0 is the default route */
+	uint8_t zero[2];
+	uint8_t to[16];
+	uint8_t via[16]; /* all zero: on the link */
 };
 
 enum plan_flags {

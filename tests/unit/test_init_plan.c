@@ -260,6 +260,103 @@ static void as_many_groups_as_allowed_are_taken(void **state)
 	assert_refused(&w, "length");
 }
 
+static void add_address(struct writer *w, uint8_t family, uint8_t prefix)
+{
+	const struct plan_address address = {
+		.family = family, .prefix = prefix, .ip = {10, 0, 2, 15}};
+
+	record(w, PLAN_ADDRESS, &address, sizeof(address));
+}
+
+static void add_nic(struct writer *w, uint16_t mtu)
+{
+	const struct plan_nic nic = {.mtu = mtu};
+
+	record(w, PLAN_NIC, &nic, sizeof(nic));
+}
+
+static void add_route(struct writer *w, uint8_t family, uint8_t prefix)
+{
+	const struct plan_route route = {.family = family, .prefix = prefix, .via = {10, 0, 2, 2}};
+
+	record(w, PLAN_ROUTE, &route, sizeof(route));
+}
+
+static void networks_are_decoded(void **state)
+{
+	struct writer w = {.len = 0};
+	struct init_plan plan;
+	struct init_text why;
+
+	(void)state;
+	string(&w, PLAN_RESOLV, "nameserver 10.0.2.3\n");
+	string(&w, PLAN_HOSTS, "127.0.0.1 localhost\n");
+	add_nic(&w, 1500);
+	add_address(&w, 4, 24);
+	add_address(&w, 6, 128);
+	add_route(&w, 4, 0);
+	add_nic(&w, 9000);
+	app(&w, "web");
+	assert_int_equal(decode(&w, &plan, &why), 0);
+	assert_int_equal(plan.nnics, 2);
+	assert_int_equal(plan.nic[0].mtu, 1500);
+	assert_int_equal(plan.nic[0].naddresses, 2);
+	assert_int_equal(plan.nic[0].address[1].family, 6);
+	assert_int_equal(plan.nic[0].nroutes, 1);
+	assert_int_equal(plan.nic[0].route[0].via[3], 2);
+	assert_int_equal(plan.nic[1].mtu, 9000);
+	assert_int_equal(plan.nic[1].naddresses, 0);
+	assert_string_equal(plan.resolv, "nameserver 10.0.2.3\n");
+	assert_string_equal(plan.hosts, "127.0.0.1 localhost\n");
+	assert_null(plan.hosts_set);
+}
+
+static void networks_that_make_no_sense_are_refused(void **state)
+{
+	static const struct {
+		uint8_t family, prefix;
+	} wrong[] = {{4, 33}, {6, 129}, {0, 0}, {5, 8}, {255, 255}};
+	struct writer w = {.len = 0};
+
+	(void)state;
+	add_address(&w, 4, 24);
+	assert_refused(&w, "without a NIC");
+	w.len = 0;
+	add_route(&w, 4, 24);
+	assert_refused(&w, "without a NIC");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		w.len = 0;
+		add_nic(&w, 1500);
+		add_address(&w, wrong[i].family, wrong[i].prefix);
+		assert_refused(&w, "no address");
+		w.len = 0;
+		add_nic(&w, 1500);
+		add_route(&w, wrong[i].family, wrong[i].prefix);
+		assert_refused(&w, "no network");
+	}
+	w.len = 0;
+	record(&w, PLAN_NIC, "abc", 3);
+	assert_refused(&w, "bad length");
+	w.len = 0;
+	for (int i = 0; i <= PLAN_NICS_MAX; i++)
+		add_nic(&w, 1500);
+	assert_refused(&w, "too many NICs");
+	w.len = 0;
+	add_nic(&w, 1500);
+	for (int i = 0; i <= PLAN_ADDRESSES_MAX; i++)
+		add_address(&w, 4, 24);
+	assert_refused(&w, "too many addresses");
+	w.len = 0;
+	add_nic(&w, 1500);
+	for (int i = 0; i <= PLAN_ROUTES_MAX; i++)
+		add_route(&w, 4, 0);
+	assert_refused(&w, "too many routes");
+	w.len = 0;
+	app(&w, "web");
+	add_nic(&w, 1500);
+	assert_refused(&w, "out of place");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +367,8 @@ int main(void)
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(a_pod_has_as_many_apps_as_the_protocol_allows),
 		cmocka_unit_test(as_many_groups_as_allowed_are_taken),
+		cmocka_unit_test(networks_are_decoded),
+		cmocka_unit_test(networks_that_make_no_sense_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
