@@ -47,15 +47,25 @@ static int parse_file_url(const char *text, struct imageref *ret, struct error *
 	return set_path(ret, IMAGEREF_ACI, path, strlen(path));
 }
 
-/* oci:DIR[:NAME], as other tools spell it: DIR has no colon. */
-static int parse_oci(const char *text, struct imageref *ret, struct error *err)
-{
-	const char *dir = text + strlen("oci:"), *colon = strchrnul(dir, ':');
+/* Images of several files, as other tools spell them: the path has no colon. */
+static const struct layered {
+	enum imageref_kind kind;
+	const char *scheme;
+} layered[] = {
+	{IMAGEREF_OCI, "oci"},
+	{IMAGEREF_OCI_ARCHIVE, "oci-archive"},
+	{IMAGEREF_DOCKER_ARCHIVE, "docker-archive"},
+};
 
-	if (colon == dir || strcmp(colon, ":") == 0)
-		return error_set(err, -EINVAL, "%s: expected oci:DIRECTORY or oci:DIRECTORY:NAME",
-				 text);
-	set_path(ret, IMAGEREF_OCI, dir, (size_t)(colon - dir));
+static int parse_layered(const char *text, const struct layered *kind, struct imageref *ret,
+			 struct error *err)
+{
+	const char *path = text + strlen(kind->scheme) + 1, *colon = strchrnul(path, ':');
+
+	if (colon == path || strcmp(colon, ":") == 0)
+		return error_set(err, -EINVAL, "%s: expected %s:PATH or %s:PATH:NAME", text,
+				 kind->scheme, kind->scheme);
+	set_path(ret, kind->kind, path, (size_t)(colon - path));
 	if (*colon)
 		ret->name = xstrdup(colon + 1);
 	return 0;
@@ -67,15 +77,17 @@ int imageref_parse(const char *text, struct imageref *ret, struct error *err)
 
 	if (has_scheme(text, "file"))
 		return parse_file_url(text, ret, err);
-	if (has_scheme(text, "oci"))
-		return parse_oci(text, ret, err);
+	for (size_t i = 0; i < ARRAY_SIZE(layered); i++)
+		if (has_scheme(text, layered[i].scheme))
+			return parse_layered(text, &layered[i], ret, err);
 	if (text[0] == '/' || (stat(text, &st) == 0 && S_ISREG(st.st_mode)) ||
 	    (scheme_length(text) == 0 && !strchr(text, ':') &&
 	     (strstr(text, "./") || str_ends_with(text, ".aci"))))
 		return set_path(ret, IMAGEREF_ACI, text, strlen(text));
 	return error_set(err, -EOPNOTSUPP,
 			 "image \"%s\": images are named by the path of an .aci file, or as "
-			 "oci:DIRECTORY[:NAME]",
+			 "oci:DIRECTORY[:NAME], oci-archive:FILE[:NAME] or "
+			 "docker-archive:FILE[:NAME[:TAG]]",
 			 text);
 }
 
@@ -99,30 +111,61 @@ int imageref_import_aci(struct store *store, const char *path, char ret_key[IMAG
 	return store_import_aci(store, fd, path, ret_key, err);
 }
 
-/* A layout says nothing of what its images are called elsewhere, so its directory names them. */
-static int import_oci(struct store *store, const struct imageref *ref,
-		      char ret_key[IMAGE_KEY_LEN + 1], struct strv *warnings, struct error *err)
+static int open_layered(struct store *store, const struct imageref *ref, const char *path,
+			struct oci_origin **ret, struct error *err)
 {
-	cleanup_free char *dir = realpath(ref->path, NULL);
-	cleanup_free char *original = xasprintf("oci:%s%s%s", ref->path, ref->name ? ":" : "",
-						ref->name ? ref->name : "");
-	struct oci_source source = {.original = original, .tag = ref->name};
+	switch (ref->kind) {
+	case IMAGEREF_OCI_ARCHIVE:
+		return oci_archive_open(store, path, ref->name, ret, err);
+	case IMAGEREF_DOCKER_ARCHIVE:
+		return docker_archive_open(store, path, ref->name, ret, err);
+	default:
+		return oci_layout_open(path, ref->name, ret, err);
+	}
+}
+
+/* What does not say what its images are called elsewhere names them itself, by its file name. */
+static char *file_name(const char *path)
+{
+	const char *base = strrchr(path, '/') + 1;
+	size_t len = strlen(base);
+
+	return xstrndup(base, str_ends_with(base, ".tar") && len > 4 ? len - 4 : len);
+}
+
+static int import_layered(struct store *store, const struct imageref *ref,
+			  char ret_key[IMAGE_KEY_LEN + 1], struct strv *warnings, struct error *err)
+{
+	cleanup_free char *path = realpath(ref->path, NULL);
+	cleanup_free char *name = path ? file_name(path) : NULL, *original = NULL;
 	cleanup_origin struct oci_origin *origin = NULL;
+	struct oci_source source = {.name = name, .tag = ref->name};
 	int r;
 
-	if (!dir)
+	if (!path)
 		return error_errno(err, "%s", ref->path);
-	source.name = strrchr(dir, '/') + 1;
-	r = oci_layout_open(dir, ref->name, &origin, err);
-	if (r == 0)
-		r = store_import_origin(store, origin, &source, NULL, ret_key, warnings, err);
-	return r < 0 ? error_wrap(err, "%s", dir) : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(layered); i++)
+		if (layered[i].kind == ref->kind)
+			original = xasprintf("%s:%s%s%s", layered[i].scheme, ref->path,
+					     ref->name ? ":" : "", ref->name ? ref->name : "");
+	source.original = original;
+	r = open_layered(store, ref, path, &origin, err);
+	if (r < 0)
+		return r;
+	if (origin->name) {
+		source.name = origin->name;
+		source.tag = origin->tag;
+	} else if (ref->kind == IMAGEREF_DOCKER_ARCHIVE) {
+		source.tag = NULL; /* @N is no tag */
+	}
+	r = store_import_origin(store, origin, &source, NULL, ret_key, warnings, err);
+	return r < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
 int imageref_import(struct store *store, const struct imageref *ref,
 		    char ret_key[IMAGE_KEY_LEN + 1], struct strv *warnings, struct error *err)
 {
-	if (ref->kind == IMAGEREF_OCI)
-		return import_oci(store, ref, ret_key, warnings, err);
-	return imageref_import_aci(store, ref->path, ret_key, err);
+	if (ref->kind == IMAGEREF_ACI)
+		return imageref_import_aci(store, ref->path, ret_key, err);
+	return import_layered(store, ref, ret_key, warnings, err);
 }

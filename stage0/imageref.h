@@ -9,8 +9,10 @@
 /* From what a user calls an image to its key in the store. */
 
 enum imageref_kind {
-	IMAGEREF_ACI, /* the file path */
-	IMAGEREF_OCI, /* in the OCI image layout path, the image called name */
+	IMAGEREF_ACI,		 /* the file path */
+	IMAGEREF_OCI,		 /* in the OCI image layout path, the image called name */
+	IMAGEREF_OCI_ARCHIVE,	 /* the same in a tar file */
+	IMAGEREF_DOCKER_ARCHIVE, /* in what docker save wrote, the image called name */
 };
 
 struct imageref {
@@ -20,7 +22,8 @@ struct imageref {
 };
 
 /*
- * What a reference means (images.md 12.1): a local ACI, or oci:DIR[:NAME]. An error that names the
+ * What a reference means (images.md 12.1): a local ACI, oci:DIR[:NAME], oci-archive:FILE[:NAME] or
+ * docker-archive:FILE[:NAME[:TAG]]. An error that names the
  * reference when it is neither. The caller frees *ret.
  */
 int imageref_parse(const char *text, struct imageref *ret, struct error *err)

@@ -13,6 +13,8 @@
 #define INDEX_ENTRIES_MAX 1024 /* of an index document */
 #define OFFERS_MAX	  500  /* bytes of a list in a message */
 
+#define LAYOUT_VERSION "1.0.0"
+
 #define ANNOTATION_REF	    "org.opencontainers.image.ref.name"
 #define ANNOTATION_NAME	    "io.containerd.image.name"
 #define ANNOTATION_REF_TYPE "vnd.docker.reference.type"
@@ -400,6 +402,21 @@ int oci_index_choose(struct json_object *doc, const struct oci_wanted *wanted, s
 	if (!found && candidates == 1)
 		found = unnamed;
 	return found ? oci_desc_parse(found, ret, err) : nothing_fits(list, wanted, err);
+}
+
+int oci_layout_check(const char *text, size_t len, struct error *err)
+{
+	cleanup_json struct json_object *doc = NULL;
+	const char *version = "";
+	int r = json_parse(text, len, "oci-layout", &doc, err);
+
+	if (r == 0)
+		r = json_get_string(doc, "imageLayoutVersion", &version, err);
+	if (r < 0)
+		return r;
+	if (strcmp(version, LAYOUT_VERSION) != 0)
+		return error_set(err, -EBADMSG, "the layout is not of version " LAYOUT_VERSION);
+	return 0;
 }
 
 int oci_diff_ids(struct json_object *config, struct oci_digest *ret, size_t n, struct error *err)

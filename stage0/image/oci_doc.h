@@ -88,6 +88,9 @@ struct oci_wanted {
 int oci_index_choose(struct json_object *doc, const struct oci_wanted *wanted, struct oci_desc *ret,
 		     struct error *err) __attribute__((nonnull(2, 3, 4)));
 
+/* Whether a layout's file oci-layout is one of ours. */
+int oci_layout_check(const char *text, size_t len, struct error *err) __attribute__((nonnull));
+
 /* A config's diff_ids: their number must be n. */
 int oci_diff_ids(struct json_object *config, struct oci_digest *ret, size_t n, struct error *err)
 	__attribute__((nonnull(4)));

@@ -13,8 +13,7 @@
 
 /* The origin that is an OCI image layout directory (spec/images.md 16.1). */
 
-#define LAYOUT_VERSION "1.0.0"
-#define BLOB_PATH_MAX  (16 + HASH_HEX_MAX) /* "blobs/sha512/" and the digits */
+#define BLOB_PATH_MAX (16 + HASH_HEX_MAX) /* "blobs/sha512/" and the digits */
 
 struct layout {
 	struct oci_origin origin;
@@ -119,20 +118,10 @@ static void layout_free(struct oci_origin *origin)
 
 static int check_version(const struct layout *layout, struct error *err)
 {
-	cleanup_json struct json_object *doc = NULL;
 	cleanup_str struct str text = STR_INIT;
-	const char *version = "";
 	int r = read_document(layout, "oci-layout", &text, err);
 
-	if (r == 0)
-		r = json_parse(str_get(&text), text.len, "oci-layout", &doc, err);
-	if (r == 0)
-		r = json_get_string(doc, "imageLayoutVersion", &version, err);
-	if (r < 0)
-		return r;
-	if (strcmp(version, LAYOUT_VERSION) != 0)
-		return error_set(err, -EBADMSG, "the layout is not of version " LAYOUT_VERSION);
-	return 0;
+	return r < 0 ? r : oci_layout_check(str_get(&text), text.len, err);
 }
 
 int oci_layout_open(const char *dir, const char *ref, struct oci_origin **ret, struct error *err)

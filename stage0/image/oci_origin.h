@@ -37,6 +37,7 @@ struct oci_origin {
 	 * made up: only the diff_ids are verified, no manifest digest is recorded (docker save).
 	 */
 	bool by_diff_id;
+	const char *name, *tag; /* what the image calls itself; NULL: it does not */
 };
 
 struct oci_origin_ops {
@@ -74,6 +75,22 @@ static inline void oci_origin_freep(struct oci_origin **origin)
 /* An OCI image layout directory; ref (copied; NULL: choose by platform) is one of its images. */
 int oci_layout_open(const char *dir, const char *ref, struct oci_origin **ret, struct error *err)
 	__attribute__((nonnull(1, 3, 4)));
+
+/*
+ * A tar file of such a directory, in any order and compression. A compressed one is unpacked into a
+ * file of the store that has no name.
+ */
+int oci_archive_open(struct store *store, const char *path, const char *ref,
+		     struct oci_origin **ret, struct error *err)
+	__attribute__((nonnull(1, 2, 4, 5)));
+
+/*
+ * What "docker save" writes, of any of its times since manifest.json. ref (NULL: the only image) is
+ * NAME[:TAG], or @N for the image number N, from 0. The origin's name and tag are the image's own.
+ */
+int docker_archive_open(struct store *store, const char *path, const char *ref,
+			struct oci_origin **ret, struct error *err)
+	__attribute__((nonnull(1, 2, 4, 5)));
 
 #define OCI_JOBS_DEFAULT 3 /* what other clients use */
 #define OCI_JOBS_MAX	 16
