@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/str.h"
+#include "stage0/config.h"
 
 /*
  * The keys whose signatures count, and for which image names (images.md 10.1): armoured public keys
@@ -15,18 +16,13 @@
  *   CONFIG/trustedkeys/root.d/FINGERPRINT            for every name
  *   CONFIG/trustedkeys/prefix.d/PREFIX/FINGERPRINT   for names under PREFIX, by whole components
  *
- * below two configuration directories: the system's, then the local one. For a name, a later file
+ * below two configuration directories: the system's, then the local one (the user's has no keys, and
+ * new ones go to the local one). For a name, a later file
  * takes the place of an earlier one with the same fingerprint; an empty one takes it away.
  */
 
 #define FINGERPRINT_HEX 40	  /* digits of a version 4 key's fingerprint */
 #define KEY_FILE_MAX	(1 << 20) /* bytes of a key file (images.md 27) */
-
-/* Where keys are; either may be NULL. A missing directory is an empty one. New keys go to local. */
-struct keystore_dirs {
-	const char *system; /* --system-config */
-	const char *local;  /* --local-config */
-};
 
 struct keyring; /* the files of a keystore, in memory */
 
@@ -41,7 +37,7 @@ bool keystore_name_is_valid(const char *text) __attribute__((nonnull));
  * its manifest is). Only the files are read here; what is in them is looked at in the confined
  * child of verify.h. The caller frees *ret.
  */
-int keyring_load(const struct keystore_dirs *dirs, const char *name, struct keyring **ret,
+int keyring_load(const struct config_dirs *dirs, const char *name, struct keyring **ret,
 		 struct error *err) __attribute__((nonnull(1, 3, 4)));
 void keyring_free(struct keyring *keyring);
 static inline void keyring_freep(struct keyring **keyring)
@@ -81,7 +77,7 @@ int public_key_parse(const void *bytes, size_t len, const char *what, struct pub
  * Trust the key for names under prefix, or for all names with NULL. Written aside and renamed.
  * *ret_path, the file, is the caller's.
  */
-int keystore_add(const struct keystore_dirs *dirs, const char *prefix, const struct public_key *key,
+int keystore_add(const struct config_dirs *dirs, const char *prefix, const struct public_key *key,
 		 char **ret_path, struct error *err) __attribute__((nonnull(1, 3, 4, 5)));
 
 #endif

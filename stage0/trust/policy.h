@@ -24,12 +24,10 @@
  * empty list rejects.
  */
 
-#define POLICY_DIRS_MAX 3
-
 struct policy;
 
-/* Read the rules of all directories; later ones replace a prefix's rule. The caller frees *ret. */
-int policy_load(const char *const *config_dirs, size_t n, struct policy **ret, struct error *err)
+/* Read the rules of all three directories; later ones replace a prefix's rule. The caller frees *ret. */
+int policy_load(const struct config_dirs *dirs, struct policy **ret, struct error *err)
 	__attribute__((nonnull));
 void policy_free(struct policy *policy);
 static inline void policy_freep(struct policy **policy)
@@ -61,7 +59,7 @@ typedef int policy_download_fn(void *ctx, const char *url, size_t max, char **re
 			       struct error *err);
 
 struct policy_context {
-	const struct keystore_dirs *dirs;
+	const struct config_dirs *dirs;
 	policy_download_fn *download; /* NULL: signatures are read from files only */
 	void *download_ctx;
 };

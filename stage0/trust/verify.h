@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/error.h"
 #include "common/str.h"
@@ -27,6 +28,7 @@
 
 #define SIGNATURE_FILE_MAX (1 << 20) /* bytes (images.md 27) */
 #define SIGNATURES_MAX	   16	     /* in a file; more are refused */
+#define KEY_FAULTS_MAX	   16	     /* unusable key files that are told; with more none is used */
 #define USER_IDS_MAX	   8	     /* of a signer's key that are told; the rest is left out */
 #define USER_ID_MAX	   256	     /* bytes; longer ones are cut */
 
@@ -34,28 +36,39 @@
 enum signature_verdict {
 	SIGNATURE_VALID,
 	SIGNATURE_KEY_EXPIRED, /* made while the key was valid, which it is no more */
-	SIGNATURE_REVOKED,     /* the key is revoked */
-	SIGNATURE_EXPIRED,     /* the signature is, or was made outside its key's time */
-	SIGNATURE_FUTURE,      /* made more than a day from now */
-	SIGNATURE_WEAK,	   /* by a digest that no longer proves anything, or a key made with one */
-	SIGNATURE_BAD,	   /* of other bytes */
-	SIGNATURE_KIND,	   /* of a type that is not for files */
-	SIGNATURE_UNKNOWN, /* by a key that is not in the keyring */
+	SIGNATURE_KEY_REVOKED,
+	SIGNATURE_KEY_INVALID, /* nothing valid says that this key may sign */
+	SIGNATURE_EXPIRED,
+	SIGNATURE_KEY_TIME, /* made before its key was, or after it had expired */
+	SIGNATURE_FUTURE,   /* made later than now */
+	SIGNATURE_WEAK,	    /* by a digest that no longer proves anything */
+	SIGNATURE_KIND,	    /* of a type that is not for files, or not understood */
+	SIGNATURE_BAD,	    /* of other bytes */
+	SIGNATURE_UNKNOWN,  /* by a key that is not in the keyring */
 };
 
 struct signer {
 	enum signature_verdict verdict;
 	char fingerprint[FINGERPRINT_HEX + 1]; /* of the primary key, lower case; "" when unknown */
 	char issuer[FINGERPRINT_HEX +
-		    1];	  /* key ID or fingerprint that the signature names, or "" */
-	char digest[16];  /* such as SHA256 */
-	long long expiry; /* of key or signature, whichever the verdict is about */
+		    1];	 /* key ID or fingerprint that the signature names, or "" */
+	char digest[16]; /* such as SHA256 */
+	int64_t made;	 /* when, in seconds of the epoch */
+	int64_t until;	 /* when the signature or its key expired, for those verdicts; or 0 */
 	char user_ids[USER_IDS_MAX][USER_ID_MAX]; /* until the first empty one; not escaped */
+};
+
+/* A key file that can not be used: an error for the names it would count for. */
+struct key_fault {
+	size_t file; /* index in the keyring */
+	char why[120];
 };
 
 struct signers {
 	size_t n;
 	struct signer signer[SIGNATURES_MAX];
+	size_t nfaults;
+	struct key_fault fault[KEY_FAULTS_MAX];
 };
 
 struct verify; /* a verification under way */
