@@ -17,7 +17,8 @@
  *
  * certificates: of the pod's key, then of who issued it, and so on; endorsement: of the TPM's own
  * key. Both may be absent. start is the value the host's PCR 15 (SHA-256) had before records, each
- * of which was extended into it: PCR = H(PCR || H(record)).
+ * of which was extended into it: PCR = H(PCR || H(record)). Records that are not about the pod are
+ * there as their digests, 64 hexadecimal digits: what else the host runs is nobody's business.
  */
 
 #define EVIDENCE_PEM_MAX     (64 << 10) /* bytes: some ten certificates */

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/encode.h"
 #include "common/util.h"
 #include "stage0/attest/expected.h"
 
-char *record_of_launch(const char *rootfs, const char *manifest, const char *args)
+/* rkt has a place for a digest of the root file systems and never fills it. */
+char *record_of_launch(const char *manifest, const char *args)
 {
-	return xasprintf("rkt: Rootfs: %s Manifest: %s Stage1 args: %s", rootfs, manifest, args);
+	return xasprintf("rkt: Rootfs:  Manifest: %s Stage1 args: %s", manifest, args);
 }
 
 char *record_of_key(const char *pod, const char *key_name)
@@ -82,14 +84,17 @@ int verify_pod(const struct evidence *evidence, const void *nonce, size_t nonce_
 	return r;
 }
 
-/* PCR = H(PCR || H(record)) */
-static void extend_record(uint8_t *pcr, const char *record)
+void record_extend(uint8_t pcr[SHA256_SIZE], const char *record)
 {
 	struct pcrs pcrs = {.pcr = {{{0}, {0}}}};
+	struct error ignored = ERROR_INIT;
 	struct digests digests;
+	size_t len = 0;
 
-	memcpy(pcrs.pcr[HOST_PCR].sha256, pcr, SHA256_SIZE);
 	digests_of(record, strlen(record), &digests);
+	if (strlen(record) == (size_t)2 * SHA256_SIZE)
+		(void)hex_decode(record, digests.sha256, SHA256_SIZE, &len, &ignored);
+	memcpy(pcrs.pcr[HOST_PCR].sha256, pcr, SHA256_SIZE);
 	pcrs_extend(&pcrs, HOST_PCR, &digests);
 	memcpy(pcr, pcrs.pcr[HOST_PCR].sha256, SHA256_SIZE);
 }
@@ -120,7 +125,7 @@ int verify_host(const struct host_evidence *host, const struct evidence *evidenc
 	key = record_of_key(evidence->pod, name);
 	memcpy(pcr, host->start, sizeof(pcr));
 	for (size_t i = 0; i < host->records.n; i++) {
-		extend_record(pcr, host->records.v[i]);
+		record_extend(pcr, host->records.v[i]);
 		launched = launched || is_launch_of(host->records.v[i], evidence->pod);
 		/* a key is the pod's when the pod was launched before */
 		vouched = vouched || (launched && strcmp(host->records.v[i], key) == 0);

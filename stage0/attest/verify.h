@@ -25,12 +25,14 @@ int verify_host(const struct host_evidence *host, const struct evidence *evidenc
 
 /*
  * What is extended into the host's PCR 15, and what verify_host() looks for. At a launch, rkt's
- * record (rkt-behaviour 10.1): rootfs, the pod manifest's text, stage1's arguments, of which the
- * pod's UUID is the last; at a quote the Name of the pod's key. The caller frees it.
+ * record (rkt-behaviour 10.1): the pod manifest's text, and stage1's arguments, of which the pod's
+ * UUID is the last; at a quote the Name of the pod's key. The caller frees it.
  */
-char *record_of_launch(const char *rootfs, const char *manifest, const char *args)
+char *record_of_launch(const char *manifest, const char *args)
 	__attribute__((nonnull, returns_nonnull));
 char *record_of_key(const char *pod, const char *key_name)
 	__attribute__((nonnull, returns_nonnull));
+/* PCR = H(PCR || H(record)) for a SHA-256 PCR; a record may be its digest in hexadecimal. */
+void record_extend(uint8_t pcr[SHA256_SIZE], const char *record) __attribute__((nonnull));
 
 #endif
