@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/eventlog.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/spawn.h"
@@ -119,23 +121,42 @@ static void run_arguments(struct strv *argv, unsigned long long version, const c
 	strv_add(argv, uuid);
 }
 
-int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
-		const struct globals *globals, const struct stage1_run *run, struct error *err)
+int stage1_arguments(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
+		     const struct globals *globals, const struct stage1_run *run, struct strv *ret,
+		     struct error *err)
 {
-	cleanup_free char *entry = NULL, *dir = pod_path(pods, pod), *path = NULL, *fd_text = NULL;
-	cleanup_free char *digests = xasprintf("%s/" DIGESTS_FILE, pods->data_dir);
-	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_free char *entry = NULL, *dir = pod_path(pods, pod);
 	unsigned long long version;
-	int lock_fd, r;
+	int r = stage1_entrypoint(manifest, "run", &entry, err);
 
-	r = stage1_entrypoint(manifest, "run", &entry, err);
 	if (r == 0)
 		r = interface_version(manifest, &version, err);
 	if (r < 0)
 		return r;
-	path = xasprintf("%s/%s", dir, entry);
-	strv_add(&argv, path);
-	run_arguments(&argv, version, pod->uuid, globals, run);
+	strv_add_owned(ret, xasprintf("%s/%s", dir, entry));
+	run_arguments(ret, version, pod->uuid, globals, run);
+	return 0;
+}
+
+/* Where stage1 finds and leaves digests of files that have not changed. */
+static int name_digests(const struct pods *pods, struct error *err)
+{
+	cleanup_free char *digests = xasprintf("%s/" DIGESTS_FILE, pods->data_dir);
+
+	return setenv(DIGESTS_ENV, digests, 1) < 0 ? error_errno(err, DIGESTS_ENV) : 0;
+}
+
+int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
+		const struct globals *globals, const struct stage1_run *run, struct error *err)
+{
+	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_free char *fd_text = NULL;
+	int lock_fd, r = stage1_arguments(pods, pod, manifest, globals, run, &argv, err);
+
+	if (r == 0)
+		r = name_digests(pods, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < argv.n; i++)
 		log_debug("stage1 argument %zu: %s", i, argv.v[i]);
 
@@ -144,15 +165,77 @@ int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_obje
 	if (lock_fd < 0)
 		return error_errno(err, "the pod's lock");
 	fd_text = xasprintf("%d", lock_fd);
-	if (setenv("RKT_LOCK_FD", fd_text, 1) < 0 || setenv(DIGESTS_ENV, digests, 1) < 0 ||
-	    fchdir(pod->fd) < 0)
+	if (setenv("RKT_LOCK_FD", fd_text, 1) < 0 || fchdir(pod->fd) < 0)
 		r = error_errno(err, "pod %s", pod->uuid);
 	else {
-		execv(path, argv.v);
-		r = error_errno(err, "starting stage1: %s", path);
+		execv(argv.v[0], argv.v);
+		r = error_errno(err, "starting stage1: %s", argv.v[0]);
 	}
 	close(lock_fd);
 	return r;
+}
+
+/* The whole content of a file that a child has written, of at most max bytes. */
+static int read_output(int fd, size_t max, char **ret, size_t *ret_len, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "stage1's measurement");
+	if ((uint64_t)st.st_size > max)
+		return error_set(err, -EFBIG, "stage1's measurement: more than %zu bytes", max);
+	text = xcalloc(1, (size_t)st.st_size + 1);
+	r = pread_all(fd, text, (size_t)st.st_size, 0);
+	if (r < 0)
+		return error_set(err, r, "stage1's measurement: %s", strerror(-r));
+	*ret = take_ptr(text);
+	*ret_len = (size_t)st.st_size;
+	return 0;
+}
+
+int stage1_measure(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
+		   const struct globals *globals, const struct stage1_run *run,
+		   const struct stage1_host *host, char **ret, size_t *ret_len, struct error *err)
+{
+	cleanup_fd int out = memfd_create("measurement", MFD_CLOEXEC), pidfd = -1;
+	cleanup_strv struct strv words = STRV_INIT, argv = STRV_INIT;
+	const struct spawn_fd fds[] = {{out, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
+	struct spawn_args args = {.cwd = pod->fd, .fds = fds, .nfds = ARRAY_SIZE(fds)};
+	int status = 0, r;
+	pid_t pid;
+
+	if (out < 0)
+		return error_errno(err, "memfd_create");
+	if (!stage1_takes_disks(manifest))
+		return error_set(err, -ENOTSUP, "this stage1 measures no launches");
+	r = stage1_arguments(pods, pod, manifest, globals, run, &words, err);
+	if (r == 0)
+		r = name_digests(pods, err);
+	if (r < 0)
+		return r;
+	strv_add(&argv, words.v[0]);
+	strv_add(&argv, "--measure");
+	if (host->kind)
+		strv_add_owned(&argv, xasprintf("--host=%s", host->kind));
+	if (host->cpus)
+		strv_add_owned(&argv, xasprintf("--host-cpus=%s", host->cpus));
+	for (size_t i = 1; i < words.n; i++)
+		strv_add(&argv, words.v[i]);
+	args.path = argv.v[0];
+	args.argv = argv.v;
+	r = spawn(&args, &pid, &pidfd, err);
+	if (r < 0)
+		return r;
+	r = spawn_wait(pid, pidfd, STAGE1_MEASURE_TIMEOUT_MS, &status, err);
+	if (r < 0) {
+		spawn_kill(pid, pidfd);
+		return error_wrap(err, "stage1's measurement");
+	}
+	if (status != 0)
+		return error_set(err, -EIO, "stage1's measurement ended with status %d", status);
+	return read_output(out, EVENTLOG_MAX, ret, ret_len, err);
 }
 
 int stage1_manifest(const struct pod *pod, struct json_object **ret, struct error *err)

@@ -12,7 +12,8 @@
 
 /* The contract with stage1 (rkt-behaviour 6): find its image, call its entry points. */
 
-#define STAGE1_GC_TIMEOUT_MS 60000 /* rkt waits forever; a stage1 that hangs must not stop gc */
+#define STAGE1_GC_TIMEOUT_MS	  60000 /* rkt waits forever; a stage1 that hangs must not stop gc */
+#define STAGE1_MEASURE_TIMEOUT_MS 600000 /* for all disks of a pod: 60 GB at 100 MB/s */
 
 /*
  * The file of the stage1 image: path if not NULL, else stage1-kvm.aci beside our own program or in
@@ -43,9 +44,29 @@ struct stage1_run {
 	bool hostname_given;  /* by the user */
 };
 
+/* The run entry point's program and arguments for the pod where it is now. */
+int stage1_arguments(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
+		     const struct globals *globals, const struct stage1_run *run, struct strv *ret,
+		     struct error *err) __attribute__((nonnull));
+
 /* Become the run entry point of the pod, which is in run and locked. Returns only to fail. */
 int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
 		const struct globals *globals, const struct stage1_run *run, struct error *err)
+	__attribute__((nonnull));
+
+/* The host a pod is measured for; NULL: this one. */
+struct stage1_host {
+	const char *kind; /* hardware, emulated */
+	const char *cpus; /* a number */
+};
+
+/*
+ * The event log the pod's launch would give, as stage1 says without launching (docs/measurement.md).
+ * -ENOTSUP: this stage1 can not. The caller frees *ret.
+ */
+int stage1_measure(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
+		   const struct globals *globals, const struct stage1_run *run,
+		   const struct stage1_host *host, char **ret, size_t *ret_len, struct error *err)
 	__attribute__((nonnull));
 
 /*
