@@ -51,7 +51,7 @@ static int find_by_name(struct store *store, const char *text, char ret_key[IMAG
 		*version++ = '\0';
 		add_label(labels, "version", version);
 	}
-	if (!acname_is_valid(parts.v[0]) || (version && !*version))
+	if (!acident_is_valid(parts.v[0]) || (version && !*version))
 		return error_set(err, -EINVAL, "\"%s\" is neither an image ID nor a name", text);
 	for (size_t i = 1; r == 0 && i < parts.n; i++)
 		r = parse_label(labels, parts.v[i], err);

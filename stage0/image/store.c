@@ -8,6 +8,7 @@
  *   cas/treestorelocks/ID     held shared while a tree is placed, exclusively while it is made
  *   cas/filelocks/NAME        held while the file of that identity is imported
  *   cas/layerlocks/KEY        held while the layer of that key is imported
+ *   cas/partial/NAME          downloads to be resumed, whose makers know the names
  *   cas/files/NAME            the key of the image in a local file of that identity
  *
  * Everything visible was written aside, flushed and renamed; whoever loses a race finds the same
@@ -44,7 +45,7 @@ int store_open(const char *data_dir, struct store **ret, struct error *err)
 					   "cas/filelocks",  "cas/treestorelocks",
 					   "cas/layerlocks", "cas/files",
 					   "cas/imagelocks", "cas/imageInfo",
-					   "cas/remote"};
+					   "cas/remote",     "cas/partial"};
 	cleanup_fd int data = -1, cas = -1;
 	struct error ignored = ERROR_INIT;
 	int r = mkdir_path(AT_FDCWD, data_dir, 0750, err);
@@ -155,6 +156,13 @@ int store_layers(struct store *store, const char *key, struct strv *ret, struct 
 		strv_add(ret, lines.v[i]);
 	}
 	return 1;
+}
+
+int store_open_partial(struct store *store, struct error *err)
+{
+	int fd = openat(store->cas, "partial", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? error_errno(err, "cas/partial") : fd;
 }
 
 void store_names(struct store *store, const char *path, struct strv *ret)
@@ -270,24 +278,34 @@ static int sweep_work(int dir, const char *name, struct error *err)
 	return remove_tree(dir, name, err);
 }
 
-/* A lock file nobody holds: who waits for it looks whether it is still there. */
+/* A lock file nobody holds: who waits for it looks whether it is still there, and so do we. */
 static int sweep_lock(int dir, const char *name, struct error *err)
 {
 	cleanup_fd int held = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
 	(void)err;
-	if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) == 0)
+	if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) == 0 && store_lock_is(held, dir, name))
 		unlinkat(dir, name, 0);
 	return 0;
 }
 
 int store_sweep(struct store *store, struct error *err)
 {
+	static const char *const locks[] = {"filelocks", "layerlocks", "imagelocks",
+					    "treestorelocks"};
 	int r = sweep_dir(store, "tmp", sweep_work, err);
 
-	if (r == 0)
-		r = sweep_dir(store, "filelocks", sweep_lock, err);
-	return r < 0 ? r : sweep_dir(store, "layerlocks", sweep_lock, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(locks); i++)
+		r = sweep_dir(store, locks[i], sweep_lock, err);
+	return r;
+}
+
+bool store_lock_is(int fd, int dir, const char *name)
+{
+	struct stat held, there;
+
+	return fstat(fd, &held) == 0 && fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
 /* flock(), but -ECANCELED when cancel (or -1) becomes readable; no event tells that a lock is free. */
@@ -315,7 +333,6 @@ int store_lock_until(struct store *store, const char *dir, const char *name, boo
 	for (;;) {
 		cleanup_fd int fd =
 			openat(store->cas, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-		struct stat held, there;
 		int r;
 
 		if (fd < 0)
@@ -324,8 +341,7 @@ int store_lock_until(struct store *store, const char *dir, const char *name, boo
 		if (r < 0)
 			return error_set(err, r, "locking %s: %s", path, strerror(-r));
 		/* whoever deletes a lock file holds it exclusively: is this one still the one? */
-		if (fstat(fd, &held) == 0 && fstatat(store->cas, path, &there, 0) == 0 &&
-		    held.st_dev == there.st_dev && held.st_ino == there.st_ino)
+		if (store_lock_is(fd, store->cas, path))
 			return take_fd(&fd);
 	}
 }

@@ -130,6 +130,31 @@ int store_remote_put(struct store *store, const char *url, const struct store_re
 		     struct error *err) __attribute__((nonnull));
 void store_remote_free(struct store_remote *remote) __attribute__((nonnull));
 
+/* The directory for downloads that can be resumed. Returns a descriptor, the caller's. */
+int store_open_partial(struct store *store, struct error *err) __attribute__((nonnull));
+
+/*
+ * Remove an image: its manifest, what is known of it, and its content as far as no other image has
+ * it too. Rendered trees stay. -ENOENT: there is none; -EBUSY: somebody uses it now.
+ */
+int store_remove(struct store *store, const char *key, struct error *err) __attribute__((nonnull));
+
+/* Add the IDs of all rendered trees. */
+void store_trees(struct store *store, struct strv *ret) __attribute__((nonnull));
+/* The image a tree was rendered for; false when that is not known. */
+bool store_tree_image(struct store *store, const char *id, char ret_key[IMAGE_KEY_LEN + 1])
+	__attribute__((nonnull));
+/* Remove a rendered tree. -EBUSY: somebody uses it now. */
+int store_tree_remove(struct store *store, const char *id, struct error *err)
+	__attribute__((nonnull));
+
+/*
+ * Remove what nothing refers to: layers of no image that are older than age (nanoseconds), downloads
+ * nobody went on with for a week, and what is remembered of images and URLs of images that are
+ * gone. What somebody uses now stays for another time.
+ */
+int store_collect(struct store *store, int64_t age, struct error *err) __attribute__((nonnull));
+
 /*
  * The image a user means by an ID: "sha512-" and at least two digits, as many as make it the only
  * one; digits beyond a key's are left out of account. -EINVAL: no ID, or too short a one; -ENOENT:

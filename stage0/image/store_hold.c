@@ -13,13 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
-
-#define LOCK_DIR "imagelocks"
 
 static struct store_held *find_held(struct store *store, const char *key)
 {
@@ -43,7 +40,7 @@ int store_hold(struct store *store, const char *key, struct error *err)
 	pthread_mutex_unlock(&store->mutex);
 	if (known)
 		return 0;
-	held.lock = store_lock(store, LOCK_DIR, key, false, err);
+	held.lock = store_lock(store, STORE_HOLDS, key, false, err);
 	if (held.lock < 0)
 		return held.lock;
 	snprintf(held.key, sizeof(held.key), "%s", key);
@@ -67,35 +64,28 @@ static void give_back(struct store *store, const char *key)
 	pthread_mutex_unlock(&store->mutex);
 }
 
-int store_lock_key(struct store *store, const char *key, struct error *err)
+int store_try_lock(struct store *store, const char *dir, const char *name, struct error *err)
 {
 	char path[STORE_PATH_MAX];
 
-	give_back(store, key);
-	snprintf(path, sizeof(path), LOCK_DIR "/%s", key);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	for (;;) {
 		cleanup_fd int fd =
 			openat(store->cas, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-		struct stat ours, there;
 
 		if (fd < 0)
-			return error_errno(err, "locking %s", key);
+			return error_errno(err, "locking %s", path);
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-			return errno == EWOULDBLOCK
-				       ? error_set(err, -EBUSY, "image %s is in use", key)
-				       : error_errno(err, "locking %s", key);
+			return errno == EWOULDBLOCK ? error_set(err, -EBUSY, "%s is in use", name)
+						    : error_errno(err, "locking %s", path);
 		/* somebody may have removed the file between */
-		if (fstat(fd, &ours) == 0 && fstatat(store->cas, path, &there, 0) == 0 &&
-		    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		if (store_lock_is(fd, store->cas, path))
 			return take_fd(&fd);
 	}
 }
 
-void store_unlock_key(struct store *store, const char *key, int *lock)
+int store_lock_key(struct store *store, const char *key, struct error *err)
 {
-	char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), LOCK_DIR "/%s", key);
-	unlinkat(store->cas, path, 0);
-	close_fd(lock);
+	give_back(store, key);
+	return store_try_lock(store, STORE_HOLDS, key, err);
 }

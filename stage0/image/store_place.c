@@ -63,6 +63,20 @@ static int render_disk(struct store *store, struct store_rootfs *rootfs, struct 
 	return r;
 }
 
+/* What the loose files take, for who asks. */
+static int write_size(struct store *store, const struct store_rootfs *rootfs, struct error *err)
+{
+	char path[STORE_PATH_MAX], text[32];
+	uint64_t size = 0;
+
+	for (uint32_t i = 0; i < rootfs->tree->ninodes; i++)
+		if (rootfs->tree->inode[i].nlink && rootfs->tree->inode[i].type == ENTRY_REG)
+			size += rootfs->tree->inode[i].size;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)size);
+	snprintf(path, sizeof(path), "tree/%s/" TREE_ROOTFS_SIZE, rootfs->tree_id);
+	return file_write(store->cas, path, text, strlen(text), 0640, err);
+}
+
 static int render_tree(struct store *store, struct store_rootfs *rootfs, struct store_tmp *tmp,
 		       struct error *err)
 {
@@ -72,7 +86,8 @@ static int render_tree(struct store *store, struct store_rootfs *rootfs, struct 
 	if (r < 0)
 		return r;
 	source.data = rootfs->data;
-	return extract_tree(rootfs->tree, &source, tmp->fd, "rootfs", true, err);
+	r = extract_tree(rootfs->tree, &source, tmp->fd, "rootfs", true, err);
+	return r < 0 ? r : write_size(store, rootfs, err);
 }
 
 typedef int (*render_fn)(struct store *store, struct store_rootfs *rootfs, struct store_tmp *tmp,
@@ -88,6 +103,12 @@ static int render_locked(struct store *store, struct store_rootfs *rootfs, rende
 	snprintf(dir, sizeof(dir), "tree/%s", rootfs->tree_id);
 	if (mkdirat(store->cas, dir, 0700) < 0 && errno != EEXIST)
 		return error_errno(err, "%s", dir);
+	snprintf(source, sizeof(source), "%s/" TREE_IMAGE, dir);
+	/* the image itself is the last of its parts */
+	r = file_write(store->cas, source, rootfs->part[rootfs->nparts - 1]->key, IMAGE_KEY_LEN,
+		       0640, err);
+	if (r < 0)
+		return r;
 	r = store_tmp_new(store, &tmp, err);
 	if (r < 0)
 		return r;
@@ -194,6 +215,13 @@ static int place_disk(struct store *store, const struct store_rootfs *rootfs, in
 	return r;
 }
 
+/* Everything the image is made of is in use. */
+static void mark_used(struct store *store, const struct store_rootfs *rootfs)
+{
+	for (size_t i = 0; i < rootfs->nparts; i++)
+		store_image_used(store, rootfs->part[i]->key);
+}
+
 int store_place_disk(struct store *store, const char *key, int dirfd, const char *path,
 		     char **ret_tree_id, struct error *err)
 {
@@ -205,6 +233,8 @@ int store_place_disk(struct store *store, const char *key, int dirfd, const char
 		r = ensure(store, &rootfs, "disk", render_disk, "", &lock, err);
 	if (r == 0)
 		r = place_disk(store, &rootfs, dirfd, path, err);
+	if (r == 0)
+		mark_used(store, &rootfs);
 	if (r == 0 && ret_tree_id)
 		*ret_tree_id = take_ptr(rootfs.tree_id);
 	store_rootfs_free(&rootfs);
@@ -252,6 +282,8 @@ int store_place_tree(struct store *store, const char *key, int dirfd, const char
 		if (r == 0)
 			r = extract_tree(rootfs.tree, &source, dirfd, path, false, err);
 	}
+	if (r == 0)
+		mark_used(store, &rootfs);
 	if (r == 0 && ret_tree_id)
 		*ret_tree_id = take_ptr(rootfs.tree_id);
 	store_rootfs_free(&rootfs);

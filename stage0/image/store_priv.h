@@ -78,13 +78,17 @@ int store_lock_until(struct store *store, const char *dir, const char *name, boo
 void store_lock_drop(struct store *store, const char *dir, const char *name, int *lock)
 	__attribute__((nonnull));
 
-/*
- * Give a hold back, if there is one, and try to be alone with the key. Returns the lock, or -EBUSY
- * when somebody holds it. store_unlock_key() also removes the lock's file.
- */
+/* Whether the lock's file is still the one of that name. */
+bool store_lock_is(int fd, int dir, const char *name) __attribute__((nonnull));
+
+/* The same, exclusive, without waiting. -EBUSY: somebody has it. */
+int store_try_lock(struct store *store, const char *dir, const char *name, struct error *err)
+	__attribute__((nonnull));
+
+#define STORE_HOLDS "imagelocks" /* where the locks of store_hold() are */
+/* Give our hold back, if there is one, and be alone with the key: store_try_lock(). */
 int store_lock_key(struct store *store, const char *key, struct error *err)
 	__attribute__((nonnull));
-void store_unlock_key(struct store *store, const char *key, int *lock) __attribute__((nonnull));
 
 /* What was written down about an image; what can be told without where there is nothing. No sizes. */
 void store_record(struct store *store, const char *key, struct store_image *ret)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
@@ -26,19 +25,9 @@
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/storemake.h"
 #include "tests/unit/tarmake.h"
 #include "tests/unit/treelist.h"
-
-static struct store *open_store(const struct scratch *scratch)
-{
-	cleanup_free char *path = xasprintf("%s/data", scratch->path);
-	struct error err = ERROR_INIT;
-	struct store *store;
-
-	if (store_open(path, &store, &err) < 0)
-		fail_msg("%s", err.msg);
-	return store;
-}
 
 /* An ACI of every kind of entry; big adds a file of so many bytes that do not compress. */
 static struct tarmake make_aci(size_t big)
@@ -110,29 +99,16 @@ static void key_of(const struct tarmake *tar, char key[IMAGE_KEY_LEN + 1])
 	store_key(HASH_SHA512, digest, key);
 }
 
-static unsigned count(struct store *store, const char *path)
-{
-	int fd = openat(store->cas, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	unsigned n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n ? n - 2 : 0;
-}
-
 static void assert_nothing_visible(struct store *store)
 {
-	assert_int_equal(count(store, "layer"), 0);
-	assert_int_equal(count(store, "imageManifest/sha512"), 0);
-	assert_int_equal(count(store, "files"), 0);
+	assert_int_equal(storemake_count(store, "layer"), 0);
+	assert_int_equal(storemake_count(store, "imageManifest/sha512"), 0);
+	assert_int_equal(storemake_count(store, "files"), 0);
 }
 
 static void an_image_has_the_id_of_its_uncompressed_bytes(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 	struct tarmake tar = make_aci(300000), packed = {.p = NULL};
 	char key[IMAGE_KEY_LEN + 1], expect[IMAGE_KEY_LEN + 1];
 	struct json_object *manifest;
@@ -151,9 +127,9 @@ static void an_image_has_the_id_of_its_uncompressed_bytes(void **state)
 	packed.len = ZSTD_compress(packed.p, ZSTD_compressBound(tar.len), tar.p, tar.len, 1);
 	must_import(store, &packed, key);
 	assert_string_equal(key, expect);
-	assert_int_equal(count(store, "layer"), 1);
-	assert_int_equal(count(store, "tmp"), 0);
-	assert_int_equal(count(store, "filelocks"), 0);
+	assert_int_equal(storemake_count(store, "layer"), 1);
+	assert_int_equal(storemake_count(store, "tmp"), 0);
+	assert_int_equal(storemake_count(store, "filelocks"), 0);
 	tar_free(&packed);
 
 	/* what follows the archive's end belongs to the ID */
@@ -161,7 +137,7 @@ static void an_image_has_the_id_of_its_uncompressed_bytes(void **state)
 	key_of(&tar, expect);
 	must_import(store, &tar, key);
 	assert_string_equal(key, expect);
-	assert_int_equal(count(store, "layer"), 2);
+	assert_int_equal(storemake_count(store, "layer"), 2);
 	tar_free(&tar);
 	store_close(store);
 }
@@ -169,7 +145,7 @@ static void an_image_has_the_id_of_its_uncompressed_bytes(void **state)
 static void an_exported_image_is_the_archive_byte_for_byte(void **state)
 {
 	static const size_t sizes[] = {0, 1, 512, 5000, 9000000};
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct tarmake tar = make_aci(sizes[i]);
@@ -202,7 +178,7 @@ static void an_exported_image_is_the_archive_byte_for_byte(void **state)
 
 static void a_damaged_layer_is_not_exported(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 	struct tarmake tar = make_aci(5000);
 	char key[IMAGE_KEY_LEN + 1], path[STORE_PATH_MAX];
 	struct error err = ERROR_INIT;
@@ -285,7 +261,7 @@ static const struct aci_case aci_cases[] = {
 
 static void only_an_aci_gets_in(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 
 	for (size_t i = 0; i < ARRAY_SIZE(aci_cases); i++) {
 		struct tarmake tar = {.p = NULL};
@@ -303,14 +279,14 @@ static void only_an_aci_gets_in(void **state)
 			assert_ptr_equal(strstr(err.msg, "test.aci: "), err.msg);
 		tar_free(&tar);
 	}
-	assert_int_equal(count(store, "layer"), 4);
-	assert_int_equal(count(store, "tmp"), 0);
+	assert_int_equal(storemake_count(store, "layer"), 4);
+	assert_int_equal(storemake_count(store, "tmp"), 0);
 	store_close(store);
 }
 
 static void an_image_cut_anywhere_leaves_nothing(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 	struct tarmake tar = make_aci(3000), part = tar;
 	char key[IMAGE_KEY_LEN + 1];
 
@@ -320,7 +296,7 @@ static void an_image_cut_anywhere_leaves_nothing(void **state)
 		assert_true(import(store, &part, key, &err) < 0);
 	}
 	assert_nothing_visible(store);
-	assert_int_equal(count(store, "tmp"), 0);
+	assert_int_equal(storemake_count(store, "tmp"), 0);
 	tar_free(&tar);
 	store_close(store);
 }
@@ -345,7 +321,7 @@ static int settled_file(const struct scratch *scratch)
 
 static void a_file_that_did_not_change_is_not_read_again(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 	struct tarmake tar = make_aci(100);
 	char key[IMAGE_KEY_LEN + 1], got[IMAGE_KEY_LEN + 1];
 	struct stat st, changed;
@@ -372,11 +348,11 @@ static void a_file_that_did_not_change_is_not_read_again(void **state)
 	changed = st;
 	changed.st_size++;
 	store_file_learn(store, fd, &changed, key);
-	assert_int_equal(count(store, "files"), 1);
+	assert_int_equal(storemake_count(store, "files"), 1);
 	young = openat(((struct scratch *)*state)->fd, "young", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(fstat(young, &changed), 0);
 	store_file_learn(store, young, &changed, key);
-	assert_int_equal(count(store, "files"), 1);
+	assert_int_equal(storemake_count(store, "files"), 1);
 	close(young);
 	close(fd);
 
@@ -390,7 +366,7 @@ static void a_file_that_did_not_change_is_not_read_again(void **state)
 
 static void images_from_a_pipe_are_taken(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 	struct tarmake tar = make_aci(200000);
 	char key[IMAGE_KEY_LEN + 1], expect[IMAGE_KEY_LEN + 1];
 	struct error err = ERROR_INIT;
@@ -435,7 +411,7 @@ static int import_and_place(const struct scratch *scratch, const struct tarmake 
 static void many_processes_may_import_the_same_image(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	struct tarmake tar = make_aci(2000000);
 	pid_t pids[6];
 
@@ -454,9 +430,9 @@ static void many_processes_may_import_the_same_image(void **state)
 		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_int_equal(status, 0);
 	}
-	assert_int_equal(count(store, "layer"), 1);
-	assert_int_equal(count(store, "tree"), 1);
-	assert_int_equal(count(store, "tmp"), 0);
+	assert_int_equal(storemake_count(store, "layer"), 1);
+	assert_int_equal(storemake_count(store, "tree"), 1);
+	assert_int_equal(storemake_count(store, "tmp"), 0);
 	tar_free(&tar);
 	store_close(store);
 }
@@ -464,7 +440,7 @@ static void many_processes_may_import_the_same_image(void **state)
 static void a_killed_import_leaves_garbage_only(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	struct tarmake tar = make_aci(4000000);
 	struct error err = ERROR_INIT;
 	char key[IMAGE_KEY_LEN + 1];
@@ -491,26 +467,26 @@ static void a_killed_import_leaves_garbage_only(void **state)
 			assert_int_equal(remove_tree(store->cas, "tree", &err), 0);
 			assert_int_equal(remove_tree(store->cas, "imageManifest", &err), 0);
 			store_close(store);
-			store = open_store(scratch);
+			store = storemake_open(scratch);
 		}
 		assert_int_equal(remove_tree(scratch->fd, "killed", &err), 0);
 	}
 	must_import(store, &tar, key);
 	/* the confined children die with their parents, but take their time */
-	for (unsigned i = 0; i < 1000 && count(store, "tmp") > 0; i++) {
+	for (unsigned i = 0; i < 1000 && storemake_count(store, "tmp") > 0; i++) {
 		struct timespec ms = {.tv_nsec = 1000000};
 
 		assert_int_equal(store_sweep(store, &err), 0);
 		nanosleep(&ms, NULL);
 	}
-	assert_int_equal(count(store, "tmp"), 0);
+	assert_int_equal(storemake_count(store, "tmp"), 0);
 	tar_free(&tar);
 	store_close(store);
 }
 
 static void a_sweep_leaves_work_in_progress_alone(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 	struct store_tmp mine = STORE_TMP_INIT;
 	struct error err = ERROR_INIT;
 
@@ -518,10 +494,10 @@ static void a_sweep_leaves_work_in_progress_alone(void **state)
 	assert_int_equal(mkdirat(store->cas, "tmp/dead", 0700), 0);
 	assert_int_equal(mkdirat(store->cas, "tmp/dead/layer", 0700), 0);
 	assert_int_equal(store_sweep(store, &err), 0);
-	assert_int_equal(count(store, "tmp"), 1);
+	assert_int_equal(storemake_count(store, "tmp"), 1);
 	assert_int_equal(faccessat(store->cas, mine.path, F_OK, 0), 0);
 	store_tmp_end(store, &mine);
-	assert_int_equal(count(store, "tmp"), 0);
+	assert_int_equal(storemake_count(store, "tmp"), 0);
 	store_close(store);
 }
 
@@ -542,7 +518,7 @@ static void a_failing_system_call_leaves_nothing_visible(void **state)
 		SCMP_SYS(flock),    SCMP_SYS(pipe2),	 SCMP_SYS(lseek),
 	};
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	struct tarmake tar = make_aci(100000);
 	int status;
 
@@ -564,7 +540,7 @@ static void a_failing_system_call_leaves_nothing_visible(void **state)
 		if (calls[i] != SCMP_SYS(lseek) && status != 0)
 			fail_msg("system call %d: status %x", calls[i], status);
 		if (calls[i] != SCMP_SYS(lseek) && calls[i] != SCMP_SYS(renameat))
-			assert_int_equal(count(store, "imageManifest/sha512"), 0);
+			assert_int_equal(storemake_count(store, "imageManifest/sha512"), 0);
 	}
 	assert_true(import_and_place(scratch, &tar, "disk") == 0);
 	tar_free(&tar);
@@ -574,7 +550,7 @@ static void a_failing_system_call_leaves_nothing_visible(void **state)
 static void a_full_disk_is_an_error_and_leaves_nothing(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	struct tarmake tar = make_aci(1000000);
 	int status;
 
@@ -595,7 +571,7 @@ static void a_full_disk_is_an_error_and_leaves_nothing(void **state)
 		assert_int_equal(status, 0);
 	}
 	assert_nothing_visible(store);
-	assert_int_equal(count(store, "tmp"), 0);
+	assert_int_equal(storemake_count(store, "tmp"), 0);
 	tar_free(&tar);
 	store_close(store);
 }
@@ -646,7 +622,7 @@ static void assert_same_lists(const char *a, const char *b)
 static void a_placed_tree_is_what_tar_makes(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	struct tarmake tar = make_aci(100000);
 	cleanup_free char *model = NULL, *copy = NULL, *id = NULL;
 	char key[IMAGE_KEY_LEN + 1];
@@ -679,7 +655,7 @@ static void a_placed_disk_mounts_and_is_what_tar_makes(void **state)
 	const struct scratch *scratch = *state;
 	cleanup_free char *file = xasprintf("%s/image", scratch->path);
 	cleanup_free char *dir = xasprintf("%s/mnt", scratch->path);
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	struct tarmake tar = make_aci(100000);
 	cleanup_free char *model = NULL, *got = NULL, *id = NULL;
 	char key[IMAGE_KEY_LEN + 1];
@@ -719,7 +695,7 @@ static void a_placed_disk_mounts_and_is_what_tar_makes(void **state)
 static void disks_of_one_image_share_their_files(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	struct tarmake tar = make_aci(100000);
 	char key[IMAGE_KEY_LEN + 1];
 	struct error err = ERROR_INIT;
@@ -745,7 +721,7 @@ static void disks_of_one_image_share_their_files(void **state)
 
 static void what_is_not_there_is_said(void **state)
 {
-	struct store *store = open_store(*state);
+	struct store *store = storemake_open(*state);
 	struct error err = ERROR_INIT;
 	struct json_object *manifest;
 	char key[IMAGE_KEY_LEN + 1];

@@ -14,68 +14,7 @@
 #include "stage0/image/store.h"
 #include "stage0/image/store_priv.h"
 #include "tests/unit/scratch.h"
-#include "tests/unit/tarmake.h"
-
-static struct store *open_store(const struct scratch *scratch)
-{
-	cleanup_free char *path = xasprintf("%s/data", scratch->path);
-	struct error err = ERROR_INIT;
-	struct store *store;
-
-	if (store_open(path, &store, &err) < 0)
-		fail_msg("%s", err.msg);
-	return store;
-}
-
-/*
- * Import an image: its name, more of its manifest (beginning with a comma, or ""), and its entries
- * as words: "f:path", "d:path", "l:path>target", "h:path>target". A file holds the image's name.
- */
-static void image(struct store *store, const char *name, const char *more, const char *words,
-		  char key[IMAGE_KEY_LEN + 1])
-{
-	cleanup_strv struct strv list = STRV_INIT;
-	cleanup_free char *manifest = xasprintf(
-		"{\"acKind\":\"ImageManifest\",\"acVersion\":\"0.8.11\",\"name\":\"%s\"%s}", name,
-		more);
-	struct tarmake tar = {.p = NULL};
-	struct error err = ERROR_INIT;
-	int fd;
-
-	tar_add_file(&tar, "manifest", manifest);
-	tar_add_dir(&tar, "rootfs");
-	strv_split(&list, words, ' ');
-	for (size_t i = 0; i < list.n && list.v[i][0]; i++) {
-		char *word = list.v[i], *target = strchr(word, '>');
-		cleanup_free char *path = NULL, *link = NULL;
-		struct tarent entry = {.type = '0'};
-
-		if (target)
-			*target++ = '\0';
-		path = xasprintf("rootfs/%s", word + 2);
-		entry.name = path;
-		if (word[0] == 'f') {
-			entry.data = name;
-			entry.size = strlen(name);
-		}
-		if (word[0] == 'd')
-			entry.type = '5';
-		if (word[0] == 'l')
-			entry.type = '2';
-		if (word[0] == 'h') {
-			link = xasprintf("rootfs/%s", target);
-			entry.type = '1';
-		}
-		entry.link = link ? link : target;
-		tar_add(&tar, &entry);
-	}
-	tar_end(&tar);
-	fd = tar_fd(&tar);
-	if (store_import_aci(store, fd, name, key, &err) < 0)
-		fail_msg("%s", err.msg);
-	close(fd);
-	tar_free(&tar);
-}
+#include "tests/unit/storemake.h"
 
 /* Place the image's tree; the text of one of its files, or NULL when it is not there. */
 static char *text_of(struct store *store, const struct scratch *scratch, const char *key,
@@ -109,16 +48,16 @@ static void assert_text(struct store *store, const struct scratch *scratch, cons
 static void an_image_lies_over_what_it_depends_on(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	char a[IMAGE_KEY_LEN + 1], key[IMAGE_KEY_LEN + 1];
 
-	image(store, "e.x/d", "", "f:x f:d f:all", key);
-	image(store, "e.x/b", "", "f:x f:b f:all", key);
-	image(store, "e.x/c", ",\"dependencies\":[{\"imageName\":\"e.x/d\"}]", "f:x f:c f:all",
-	      key);
-	image(store, "e.x/a",
-	      ",\"dependencies\":[{\"imageName\":\"e.x/b\"},{\"imageName\":\"e.x/c\"}]",
-	      "f:a f:all", a);
+	storemake_image(store, "e.x/d", "", "f:x f:d f:all", key);
+	storemake_image(store, "e.x/b", "", "f:x f:b f:all", key);
+	storemake_image(store, "e.x/c", ",\"dependencies\":[{\"imageName\":\"e.x/d\"}]",
+			"f:x f:c f:all", key);
+	storemake_image(store, "e.x/a",
+			",\"dependencies\":[{\"imageName\":\"e.x/b\"},{\"imageName\":\"e.x/c\"}]",
+			"f:a f:all", a);
 	/* laid down: b, d, c, a */
 	assert_text(store, scratch, a, "all", "e.x/a");
 	assert_text(store, scratch, a, "x", "e.x/c");
@@ -130,12 +69,12 @@ static void an_image_lies_over_what_it_depends_on(void **state)
 static void a_link_in_the_way_is_replaced_not_followed(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	char key[IMAGE_KEY_LEN + 1];
 
-	image(store, "e.x/low", "", "d:usr l:lib>usr", key);
-	image(store, "e.x/top", ",\"dependencies\":[{\"imageName\":\"e.x/low\"}]", "d:lib f:lib/x",
-	      key);
+	storemake_image(store, "e.x/low", "", "d:usr l:lib>usr", key);
+	storemake_image(store, "e.x/top", ",\"dependencies\":[{\"imageName\":\"e.x/low\"}]",
+			"d:lib f:lib/x", key);
 	assert_text(store, scratch, key, "lib/x", "e.x/top");
 	assert_text(store, scratch, key, "usr/x", NULL);
 	store_close(store);
@@ -144,18 +83,18 @@ static void a_link_in_the_way_is_replaced_not_followed(void **state)
 static void whitelists_filter_the_image_and_all_below_it(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	char key[IMAGE_KEY_LEN + 1];
 
-	image(store, "e.x/low", ",\"pathWhitelist\":[\"/low\",\"/both\",\"/linked\"]",
-	      "f:low f:both f:gone f:first h:linked>first d:dir", key);
+	storemake_image(store, "e.x/low", ",\"pathWhitelist\":[\"/low\",\"/both\",\"/linked\"]",
+			"f:low f:both f:gone f:first h:linked>first d:dir", key);
 	assert_text(store, scratch, key, "gone", NULL);
 	assert_text(store, scratch, key, "first", NULL);
 	assert_text(store, scratch, key, "linked", "e.x/low");
-	image(store, "e.x/top",
-	      ",\"dependencies\":[{\"imageName\":\"e.x/low\"}],"
-	      "\"pathWhitelist\":[\"both\",\"linked\",\"gone\",\"/top/./f\"]",
-	      "d:top f:top/f f:top/g", key);
+	storemake_image(store, "e.x/top",
+			",\"dependencies\":[{\"imageName\":\"e.x/low\"}],"
+			"\"pathWhitelist\":[\"both\",\"linked\",\"gone\",\"/top/./f\"]",
+			"d:top f:top/f f:top/g", key);
 	assert_text(store, scratch, key, "both", "e.x/low");
 	assert_text(store, scratch, key, "linked", "e.x/low");
 	assert_text(store, scratch, key, "low", NULL);
@@ -169,22 +108,24 @@ static void whitelists_filter_the_image_and_all_below_it(void **state)
 static void a_dependency_is_found_by_id_or_by_name_and_labels(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	char one[IMAGE_KEY_LEN + 1], two[IMAGE_KEY_LEN + 1], key[IMAGE_KEY_LEN + 1];
 	cleanup_free char *by_id = NULL;
 	struct error err = ERROR_INIT;
 
-	image(store, "e.x/l", ",\"labels\":[{\"name\":\"version\",\"value\":\"1\"}]", "f:one", one);
-	image(store, "e.x/l", ",\"labels\":[{\"name\":\"version\",\"value\":\"2\"}]", "f:two", two);
-	image(store, "e.x/top",
-	      ",\"dependencies\":[{\"imageName\":\"e.x/l\",\"labels\":"
-	      "[{\"name\":\"version\",\"value\":\"1\"}]}]",
-	      "", key);
+	storemake_image(store, "e.x/l", ",\"labels\":[{\"name\":\"version\",\"value\":\"1\"}]",
+			"f:one", one);
+	storemake_image(store, "e.x/l", ",\"labels\":[{\"name\":\"version\",\"value\":\"2\"}]",
+			"f:two", two);
+	storemake_image(store, "e.x/top",
+			",\"dependencies\":[{\"imageName\":\"e.x/l\",\"labels\":"
+			"[{\"name\":\"version\",\"value\":\"1\"}]}]",
+			"", key);
 	assert_text(store, scratch, key, "one", "e.x/l");
 	assert_text(store, scratch, key, "two", NULL);
 	by_id = xasprintf(",\"dependencies\":[{\"imageName\":\"e.x/l\",\"imageID\":\"%s%064d\"}]",
 			  two, 0);
-	image(store, "e.x/top", by_id, "", key);
+	storemake_image(store, "e.x/top", by_id, "", key);
 	assert_text(store, scratch, key, "two", "e.x/l");
 
 	/* of several the newest; a name that only begins alike is another */
@@ -206,13 +147,13 @@ static void what_a_dependency_lacks_is_said(void **state)
 		{",\"dependencies\":[{\"imageName\":\"e.x/top\"}]", -ELOOP},
 	};
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct error err = ERROR_INIT;
 		char key[IMAGE_KEY_LEN + 1];
 
-		image(store, "e.x/top", cases[i].more, "", key);
+		storemake_image(store, "e.x/top", cases[i].more, "", key);
 		assert_int_equal(store_place_disk(store, key, scratch->fd, "disk", NULL, &err),
 				 cases[i].code);
 		assert_int_equal(faccessat(scratch->fd, "disk", F_OK, 0), -1);
@@ -223,15 +164,17 @@ static void what_a_dependency_lacks_is_said(void **state)
 static void a_disk_of_several_images_links_the_data_of_each(void **state)
 {
 	const struct scratch *scratch = *state;
-	struct store *store = open_store(scratch);
+	struct store *store = storemake_open(scratch);
 	char key[IMAGE_KEY_LEN + 1];
 	struct error err = ERROR_INIT;
 
-	image(store, "e.x/low", "", "f:a", key);
-	image(store, "e.x/mid", ",\"dependencies\":[{\"imageName\":\"e.x/low\"}]", "f:b", key);
-	image(store, "e.x/top",
-	      ",\"dependencies\":[{\"imageName\":\"e.x/low\"},{\"imageName\":\"e.x/mid\"}]", "f:c",
-	      key);
+	storemake_image(store, "e.x/low", "", "f:a", key);
+	storemake_image(store, "e.x/mid", ",\"dependencies\":[{\"imageName\":\"e.x/low\"}]", "f:b",
+			key);
+	storemake_image(
+		store, "e.x/top",
+		",\"dependencies\":[{\"imageName\":\"e.x/low\"},{\"imageName\":\"e.x/mid\"}]",
+		"f:c", key);
 	assert_int_equal(store_place_disk(store, key, scratch->fd, "disk", NULL, &err), 0);
 	/* metadata and three images, the shared one once */
 	assert_int_equal(faccessat(scratch->fd, "disk/3", F_OK, 0), 0);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include "tests/unit/storemake.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/str.h"
+#include "common/util.h"
+#include "stage0/image/store_priv.h"
+#include "tests/unit/tarmake.h"
+
+struct store *storemake_open(const struct scratch *scratch)
+{
+	cleanup_free char *path = xasprintf("%s/data", scratch->path);
+	struct error err = ERROR_INIT;
+	struct store *store;
+
+	if (store_open(path, &store, &err) < 0)
+		fail_msg("%s", err.msg);
+	return store;
+}
+
+static char *manifest_of(const char *name, const char *more)
+{
+	return xasprintf(
+		"{\"acKind\":\"ImageManifest\",\"acVersion\":\"0.8.11\",\"name\":\"%s\"%s}", name,
+		more);
+}
+
+static void add_word(struct tarmake *tar, char *word, const char *text)
+{
+	cleanup_free char *path = NULL, *link = NULL;
+	struct tarent entry = {.type = '0'};
+	char *target = strchr(word, '>');
+
+	if (target)
+		*target++ = '\0';
+	path = xasprintf("rootfs/%s", word + 2);
+	entry.name = path;
+	if (word[0] == 'f') {
+		entry.data = text;
+		entry.size = strlen(text);
+	}
+	if (word[0] == 'd')
+		entry.type = '5';
+	if (word[0] == 'l')
+		entry.type = '2';
+	if (word[0] == 'h') {
+		link = xasprintf("rootfs/%s", target);
+		entry.type = '1';
+	}
+	entry.link = link ? link : target;
+	tar_add(tar, &entry);
+}
+
+void storemake_image(struct store *store, const char *name, const char *more, const char *words,
+		     char key[IMAGE_KEY_LEN + 1])
+{
+	cleanup_strv struct strv list = STRV_INIT;
+	cleanup_free char *manifest = manifest_of(name, more);
+	struct tarmake tar = {.p = NULL};
+	struct error err = ERROR_INIT;
+	int fd;
+
+	tar_add_file(&tar, "manifest", manifest);
+	tar_add_dir(&tar, "rootfs");
+	strv_split(&list, words, ' ');
+	for (size_t i = 0; i < list.n && list.v[i][0]; i++)
+		add_word(&tar, list.v[i], name);
+	tar_end(&tar);
+	fd = tar_fd(&tar);
+	if (store_import_aci(store, fd, name, key, &err) < 0)
+		fail_msg("%s", err.msg);
+	close(fd);
+	tar_free(&tar);
+}
+
+void storemake_layer_key(char letter, char key[IMAGE_KEY_LEN + 1])
+{
+	snprintf(key, IMAGE_KEY_LEN + 1, "sha256-%064x", (unsigned)letter);
+}
+
+void storemake_layered(struct store *store, const char *name, const char *layers,
+		       char key[IMAGE_KEY_LEN + 1])
+{
+	cleanup_free char *manifest = manifest_of(name, "");
+	const struct store_import_info info = {.latest = false};
+	cleanup_str struct str list = STR_INIT;
+	struct store_tmp tmp = STORE_TMP_INIT;
+	struct error err = ERROR_INIT;
+	uint8_t id[HASH_MAX_SIZE] = {0};
+
+	for (const char *letter = layers; *letter; letter++) {
+		char layer[IMAGE_KEY_LEN + 1], path[STORE_PATH_MAX];
+
+		storemake_layer_key(*letter, layer);
+		if (store_hold(store, layer, &err) < 0)
+			fail_msg("%s", err.msg);
+		snprintf(path, sizeof(path), "layer/%s", layer);
+		assert_true(mkdirat(store->cas, path, 0755) == 0 || errno == EEXIST);
+		str_addf(&list, "%s\n", layer);
+	}
+	memcpy(id, name, MIN(strlen(name), sizeof(id)));
+	store_key(HASH_SHA512, id, key);
+	if (store_hold(store, key, &err) < 0 || store_tmp_new(store, &tmp, &err) < 0 ||
+	    file_write(tmp.fd, LAYER_LIST, str_get(&list), list.len, 0444, &err) < 0 ||
+	    store_publish(store, &tmp, key, manifest, strlen(manifest), &err) < 0 ||
+	    store_record_import(store, key, &info, &err) < 0)
+		fail_msg("%s", err.msg);
+	store_tmp_end(store, &tmp);
+}
+
+unsigned storemake_count(struct store *store, const char *path)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+
+	store_names(store, path, &names);
+	return (unsigned)names.n;
+}
+
+bool storemake_has(struct store *store, const char *path)
+{
+	return faccessat(store->cas, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_UNIT_STOREMAKE_H
+#define TESTS_UNIT_STOREMAKE_H
+
+#include "stage0/image/store.h"
+#include "tests/unit/scratch.h"
+
+/* Stores and images to test with. All of it fails the test when it can not be done. */
+
+/* The store "data" of the scratch directory. The caller closes it. */
+struct store *storemake_open(const struct scratch *scratch);
+
+/*
+ * Import an ACI: its name, more of its manifest (beginning with a comma, or ""), and its entries as
+ * words: "f:path", "d:path", "l:path>target", "h:path>target". A file holds the image's name.
+ */
+void storemake_image(struct store *store, const char *name, const char *more, const char *words,
+		     char key[IMAGE_KEY_LEN + 1]);
+
+/*
+ * An image of several layers, each a letter of layers: "ab" and "bc" share one. The layers have no
+ * content.
+ */
+void storemake_layered(struct store *store, const char *name, const char *layers,
+		       char key[IMAGE_KEY_LEN + 1]);
+/* The key of the layer of that letter. */
+void storemake_layer_key(char letter, char key[IMAGE_KEY_LEN + 1]);
+
+/* How many entries a directory below cas has; 0 also when it is not there. */
+unsigned storemake_count(struct store *store, const char *path);
+/* Whether there is something at a path below cas. */
+bool storemake_has(struct store *store, const char *path);
+
+#endif
