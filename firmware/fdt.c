@@ -113,11 +113,14 @@ static void write_serial(struct writer *w, uint32_t irq)
 	end(w);
 }
 
-static void write_tpm(struct writer *w)
+/* The log's properties are always there, so that its address does not depend on themselves. */
+static void write_tpm(struct writer *w, uint64_t log_gpa, uint32_t log_len)
 {
 	begin_at(w, "tpm", LAYOUT_TPM_BASE);
 	prop_string(w, "compatible", "tcg,tpm-tis-mmio");
 	prop_reg(w, LAYOUT_TPM_BASE, TPM_WINDOW);
+	keep(w, fdt_property_u64(w->fdt, "linux,sml-base", log_gpa));
+	prop_u32(w, "linux,sml-size", log_len);
 	end(w);
 }
 
@@ -140,7 +143,7 @@ static void write_soc(struct writer *w, const struct firmware_params *params)
 	if (params->serial)
 		write_serial(w, params->serial_irq);
 	if (params->tpm)
-		write_tpm(w);
+		write_tpm(w, params->log_gpa, params->log_len);
 	end(w);
 }
 

@@ -13,7 +13,8 @@
 #include "firmware/elf.h"
 #include "firmware/fdt.h"
 
-#define PAGE_SIZE UINT64_C(4096)
+#define PAGE_SIZE	UINT64_C(4096)
+#define SETUP_EVENT_LOG 0x54504d4c
 
 /*
  * Read the initrd to the top of low RAM: the kernel frees it after unpacking, and everything it
@@ -52,11 +53,26 @@ static int load_initrd(const struct gmem *mem, int fd, uint64_t kernel_end, stru
 	return 0;
 }
 
+/*
+ * The event log is a node of a type nobody assigned, which Linux reserves like any other and leaves
+ * alone: directly mapped memory for as long as the guest lives. As the last of the chain, which ends
+ * at BOOT_LOW_END, its place depends on its own length only.
+ */
+static bool add_log(struct firmware_params *params, struct boot_setup_data *ret)
+{
+	if (!params->tpm || params->log_len == 0)
+		return false;
+	*ret = (struct boot_setup_data){SETUP_EVENT_LOG, params->log_len, params->log};
+	params->log_gpa = BOOT_LOW_END - boot_setup_data_size(ret, 1) + sizeof(struct setup_data);
+	return true;
+}
+
 int firmware_load(const struct gmem *mem, const struct firmware_params *params,
 		  struct firmware_entry *ret, struct error *err)
 {
 	cleanup_free uint8_t *tree = xcalloc(1, FDT_SIZE_MAX);
-	struct boot_setup_data setup_data[2];
+	struct firmware_params described = *params;
+	struct boot_setup_data setup_data[3];
 	struct boot_info info = {.cmdline = params->cmdline};
 	struct firmware_entry entry;
 	struct elf_plan kernel;
@@ -72,7 +88,8 @@ int firmware_load(const struct gmem *mem, const struct firmware_params *params,
 	r = load_initrd(mem, params->initrd_fd, kernel.high, &info, err);
 	if (r < 0)
 		return error_wrap(err, "initrd");
-	r = fdt_build(params, tree, &tree_size, err);
+	info.nsetup_data = 2 + add_log(&described, &setup_data[2]);
+	r = fdt_build(&described, tree, &tree_size, err);
 	if (r < 0)
 		return r;
 
@@ -81,7 +98,6 @@ int firmware_load(const struct gmem *mem, const struct firmware_params *params,
 	/* Whole words, so that no scrap of RAM behind it becomes an entry of the memory map. */
 	setup_data[1] = (struct boot_setup_data){SETUP_DTB, (uint32_t)ALIGN_UP(tree_size, 8), tree};
 	info.setup_data = setup_data;
-	info.nsetup_data = ARRAY_SIZE(setup_data);
 	r = bootparams_write(mem, &info, &entry, err);
 	if (r < 0)
 		return r;

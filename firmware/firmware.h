@@ -52,7 +52,11 @@ struct firmware_params {
 	unsigned nvirtio;
 	bool serial; /* describe an 8250 at LAYOUT_SERIAL_BASE (--debug) */
 	uint32_t serial_irq;
-	bool tpm;
+	bool tpm; /* describe a TPM at LAYOUT_TPM_BASE */
+	/* with tpm: the launch's event log, log_len bytes, put in guest memory and described */
+	const uint8_t *log;
+	uint32_t log_len;
+	uint64_t log_gpa;		  /* for fdt_build(); firmware_load() finds out */
 	uint8_t seed[FIRMWARE_SEED_SIZE]; /* fresh for every VM */
 };
 

@@ -31,12 +31,15 @@ struct writer {
 	int error;
 };
 
+/* The data of an EV_IPL ends with a NUL, as GRUB's do, which readers know. */
 static void add(struct writer *w, uint32_t pcr, uint32_t type, const struct digests *digests,
 		const char *event)
 {
+	size_t len = strlen(event) + (type == EV_IPL);
+
 	if (w->error == 0)
 		w->error = eventlog_add(w->log, pcr, type, digests, event,
-					MIN(strlen(event), (size_t)EVENTLOG_EVENT_MAX), w->err);
+					MIN(len, (size_t)EVENTLOG_EVENT_MAX), w->err);
 }
 
 /* An event whose data is what is hashed. */
@@ -55,6 +58,16 @@ static void add_bytes(struct writer *w, uint32_t pcr, uint32_t type, const void 
 
 	digests_of(data, len, &digests);
 	add(w, pcr, type, &digests, event);
+}
+
+/* The event's data is what the TCG has for firmware, a UEFI_PLATFORM_FIRMWARE_BLOB. */
+static void add_vmm(struct writer *w, const struct measure_launch *launch)
+{
+	const uint64_t blob[2] = {0, launch->vmm_size};
+
+	if (w->error == 0)
+		w->error = eventlog_add(w->log, PCR_VMM, EV_S_CRTM_CONTENTS, &launch->vmm, blob,
+					sizeof(blob), w->err);
 }
 
 static void add_machine(struct writer *w, const struct measure_launch *launch)
@@ -115,7 +128,7 @@ int measure_launch(const struct measure_launch *launch, struct eventlog *ret, st
 
 	eventlog_init(ret);
 	add_text(&w, PCR_VMM, EV_S_CRTM_VERSION, launch->version);
-	add(&w, PCR_VMM, EV_S_CRTM_CONTENTS, &launch->vmm, "tripod-vmm");
+	add_vmm(&w, launch);
 	add_machine(&w, launch);
 	add(&w, PCR_KERNEL, EV_IPL, &launch->kernel, "kernel");
 	add_cmdline(&w, launch->cmdline);

@@ -26,6 +26,7 @@ struct measure_app {
 struct measure_launch {
 	const char *version; /* "tripod-vmm " and the version */
 	struct digests vmm;  /* of the VMM's file */
+	uint64_t vmm_size;   /* bytes of it */
 	const void *tree;    /* the device tree, without where the log is */
 	size_t tree_len;
 	unsigned ncpus;

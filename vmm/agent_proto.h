@@ -87,6 +87,7 @@ enum plan_tag {
 	PLAN_HOSTS = 6,	    /* string: /etc/hosts of apps whose images have none */
 	PLAN_HOSTS_SET = 7, /* string: /etc/hosts of all apps */
 	PLAN_RESOLV = 8,    /* string: /etc/resolv.conf of all apps */
+	PLAN_TPM = 9,	    /* empty: init binds the TPM's driver */
 
 	/* app */
 	PLAN_APP = 16,	   /* string: its name; starts the app */
@@ -130,6 +131,7 @@ enum plan_flags {
 	PLAN_TTY = 1 << 0,	     /* stdin, stdout and stderr are one pseudo terminal */
 	PLAN_STDIN = 1 << 1,	     /* stdin is a stream; else /dev/null */
 	PLAN_READONLY_ROOT = 1 << 2, /* no writable layer */
+	PLAN_TPM_DEVICE = 1 << 3, /* /dev/tpm0, tpmrm0 and the launch's event log; with PLAN_TPM */
 };
 
 /* Exit codes of an app that could not be started; systemd's, as users of rkt know them. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -46,8 +47,9 @@ static int make_segments(int *fds, unsigned nfds, struct blk_segment *ret, size_
 	return 0;
 }
 
+/* The descriptors measured are those the guest reads from. */
 static int add_disk(struct guest *guest, const struct guest_params *params,
-		    const struct pod_app *app, struct error *err)
+		    struct launch_parts *parts, const struct pod_app *app, struct error *err)
 {
 	struct blk_segment segments[BLK_SEGMENTS_MAX];
 	int fds[BLK_SEGMENTS_MAX];
@@ -59,7 +61,9 @@ static int add_disk(struct guest *guest, const struct guest_params *params,
 	if (r < 0)
 		return r;
 	snprintf(name, sizeof(name), "blk%u", guest->ndisks);
-	r = make_segments(fds, nfds, segments, &blk.nsegments, err);
+	r = launch_add_app(parts, params->pod_dir, app, fds, nfds, err);
+	if (r == 0)
+		r = make_segments(fds, nfds, segments, &blk.nsegments, err);
 	if (r == 0)
 		r = blk_new(&blk, machine_memory(guest->machine), &guest->disk[guest->ndisks], err);
 	if (r < 0) {
@@ -89,13 +93,15 @@ static int add_memory(struct guest *guest, struct error *err)
 	return r;
 }
 
-static int add_devices(struct guest *guest, const struct guest_params *params, struct loop *loop,
-		       struct error *err)
+/* What guest_describe() describes, in the same order. */
+static int add_devices(struct guest *guest, const struct guest_params *params,
+		       struct launch_parts *parts, struct loop *loop, struct error *err)
 {
+	const struct pod_spec *pod = &params->shape->pod;
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < params->pod->napps; i++)
-		r = add_disk(guest, params, &params->pod->apps[i], err);
+	for (unsigned i = 0; r == 0 && i < pod->napps; i++)
+		r = add_disk(guest, params, parts, &pod->apps[i], err);
 	if (r == 0)
 		r = vsock_new(params->vsock_ops, params->vsock_ctx, machine_memory(guest->machine),
 			      &guest->vsock, err);
@@ -110,38 +116,115 @@ static int add_devices(struct guest *guest, const struct guest_params *params, s
 	return r == 0 ? add_memory(guest, err) : r;
 }
 
-static int load(struct guest *guest, const struct guest_params *params, struct error *err)
+void guest_describe(const struct shape *shape, bool serial, struct firmware_params *ret)
 {
-	cleanup_fd int initrd = openat(params->boot_dir, "initrd", O_RDONLY | O_CLOEXEC);
+	unsigned n = shape->pod.napps + 2; /* vsock, entropy */
 
-	guest->kernel = openat(params->boot_dir, "vmlinux", O_RDONLY | O_CLOEXEC);
+	if (shape->memory > GUEST_BOOT_MEMORY)
+		n += 2; /* memory, balloon */
+	*ret = (struct firmware_params){.ncpus = shape->ncpus};
+	ret->serial = serial;
+	ret->tpm = shape->guest_tpm;
+	for (unsigned i = 0; i < n && i < FIRMWARE_MAX_VIRTIO; i++)
+		machine_describe_virtio(ret, i);
+}
+
+int guest_boot_dir(struct error *err)
+{
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	int fd;
+
+	if (len < 0)
+		return error_errno(err, "/proc/self/exe");
+	exe[len] = '\0';
+	*strrchr(exe, '/') = '\0';
+	fd = open(*exe ? exe : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, "%s", exe) : fd;
+}
+
+/* Everything is in place: what is it? */
+static int measure(struct guest *guest, const struct guest_params *params,
+		   const struct launch_parts *parts, const char *cmdline, struct error *err)
+{
+	struct firmware_params *machine = &guest->machine->params;
+	struct launch launch = {
+		.parts = parts,
+		.machine = machine,
+		.memory = GUEST_BOOT_MEMORY,
+		.hotplug = guest->memory - GUEST_BOOT_MEMORY,
+		.pod = &params->shape->pod,
+		.args = params->args,
+		.plan = &params->shape->plan,
+	};
+	int r;
+
+	machine->tpm = params->shape->guest_tpm;
+	machine->cmdline = cmdline;
+	r = launch_log(&launch, &guest->log, err);
+	if (r == 0)
+		r = launch_record(params->pod_dir, &guest->log, err);
+	if (r < 0)
+		return r;
+	machine->log = guest->log.data;
+	machine->log_len = (uint32_t)guest->log.len;
+	return 0;
+}
+
+static int load(struct guest *guest, const struct guest_params *params, struct launch_parts *parts,
+		struct error *err)
+{
+	cleanup_fd int initrd = openat(params->boot_dir, GUEST_INITRD, O_RDONLY | O_CLOEXEC);
+	cleanup_str struct str cmdline = STR_INIT;
+	int r;
+
+	guest->kernel = openat(params->boot_dir, GUEST_KERNEL, O_RDONLY | O_CLOEXEC);
 	if (guest->kernel < 0 || initrd < 0)
-		return error_errno(err, "%s", guest->kernel < 0 ? "vmlinux" : "initrd");
-	return machine_load(guest->machine, guest->kernel, initrd, params->words, err);
+		return error_errno(err, "%s", guest->kernel < 0 ? GUEST_KERNEL : GUEST_INITRD);
+	machine_cmdline(params->shape->emulated, params->args->debug, params->shape->words,
+			&cmdline);
+	r = launch_add_files(parts, params->pod_dir, guest->kernel, initrd, err);
+	if (r == 0)
+		r = measure(guest, params, parts, str_get(&cmdline), err);
+	return r < 0 ? r
+		     : machine_load(guest->machine, guest->kernel, initrd, str_get(&cmdline), err);
+}
+
+static int fill(struct guest *guest, const struct guest_params *params, struct loop *loop,
+		struct error *err)
+{
+	cleanup_free struct launch_parts *parts = xcalloc(1, sizeof(*parts));
+	int r;
+
+	launch_begin(parts);
+	r = add_devices(guest, params, parts, loop, err);
+	if (r == 0)
+		r = load(guest, params, parts, err);
+	launch_end(parts);
+	return r;
 }
 
 int guest_new(const struct guest_params *params, struct loop *loop, struct guest **ret,
 	      struct error *err)
 {
 	struct guest *guest = xcalloc(1, sizeof(*guest));
+	const struct shape *shape = params->shape;
 	struct machine_config config = {
 		.memory = GUEST_BOOT_MEMORY,
-		.hotplug = guest_memory(params->memory) - GUEST_BOOT_MEMORY,
-		.ncpus = params->ncpus,
-		.serial_fd = params->debug ? STDERR_FILENO : -1,
+		.hotplug = shape->memory - GUEST_BOOT_MEMORY,
+		.ncpus = shape->ncpus,
+		.serial_fd = params->args->debug ? STDERR_FILENO : -1,
 		.jail = true,
 		.writable = params->writable,
 	};
 	int r;
 
 	guest->kernel = -1;
-	guest->memory = guest_memory(params->memory);
-	guest->ncpus = params->ncpus;
+	guest->memory = shape->memory;
+	guest->ncpus = shape->ncpus;
 	r = machine_new(&config, loop, &guest->machine, err);
 	if (r == 0)
-		r = add_devices(guest, params, loop, err);
-	if (r == 0)
-		r = load(guest, params, err);
+		r = fill(guest, params, loop, err);
 	if (r < 0) {
 		guest_free(guest);
 		return r;
@@ -163,6 +246,7 @@ void guest_free(struct guest *guest)
 	mem_free(guest->mem);
 	balloon_free(guest->balloon);
 	machine_free(guest->machine);
+	eventlog_free(&guest->log);
 	close_fd(&guest->kernel);
 	free(guest);
 }

@@ -9,10 +9,12 @@
 #include "vmm/agent_proto.h"
 #include "vmm/balloon.h"
 #include "vmm/blk.h"
+#include "vmm/launch.h"
 #include "vmm/machine.h"
 #include "vmm/mem.h"
 #include "vmm/pod.h"
 #include "vmm/rng.h"
+#include "vmm/shape.h"
 #include "vmm/vsock.h"
 
 /*
@@ -33,24 +35,37 @@ struct guest {
 	struct mem *mem;	 /* NULL: the guest boots with all it gets */
 	struct balloon *balloon; /* likewise */
 	int kernel;		 /* owned, for the guest's last words */
+	struct eventlog log;	 /* of the launch */
 	uint64_t memory;	 /* bytes in all */
 	unsigned ncpus;
 };
 
 struct guest_params {
-	const struct pod_spec *pod;
+	const struct shape *shape;
+	const struct stage1_args *args;
 	int pod_dir;
-	int boot_dir;	   /* directory with "vmlinux" and "initrd" */
-	const char *words; /* for the kernel's command line */
-	uint64_t memory;   /* bytes; rounded up to what virtio-mem deals in */
-	unsigned ncpus;
-	bool debug;	      /* a serial console on stderr */
+	int boot_dir;	      /* guest_boot_dir() */
 	const char *writable; /* where files may be written while the guest runs */
 	const struct vsock_ops *vsock_ops;
 	void *vsock_ctx;
 };
 
-/* Make it, up to but not including machine_start(). */
+/* The directory with this program, the guest kernel and its initrd. */
+#define GUEST_KERNEL "vmlinux"
+#define GUEST_INITRD "initrd"
+int guest_boot_dir(struct error *err) __attribute__((nonnull));
+
+/*
+ * The machine guest_new() makes of a pod, as firmware sees it: what is measured without making it.
+ * Devices only: no command line, no descriptors, no seed.
+ */
+void guest_describe(const struct shape *shape, bool serial, struct firmware_params *ret)
+	__attribute__((nonnull));
+
+/*
+ * Make it, up to but not including machine_start(), and its launch measurement, which is in the
+ * pod's directory then.
+ */
 int guest_new(const struct guest_params *params, struct loop *loop, struct guest **ret,
 	      struct error *err) __attribute__((nonnull));
 /* Stop the vCPUs and free everything. */

@@ -160,7 +160,7 @@ int machine_new(const struct machine_config *config, struct loop *loop, struct m
 					     IOAPIC_MAX_PINS * sizeof(machine->routes->entries[0]));
 	if (config->serial_fd >= 0) {
 		serial_init(&machine->serial, config->serial_fd, set_serial_line, machine);
-		machine->has_serial = true;
+		machine->has_serial = machine->params.serial = true;
 	}
 	r = start_set_up(machine, config, err);
 	if (r < 0) {
@@ -204,6 +204,16 @@ static int wire_virtio(struct machine *machine, unsigned n, struct error *err)
 	return r;
 }
 
+void machine_describe_virtio(struct firmware_params *params, unsigned n)
+{
+	params->virtio[n] = (struct firmware_virtio){
+		.gpa = LAYOUT_VIRTIO_BASE + (uint64_t)n * VIRTIO_MMIO_SIZE,
+		.irq = n,
+	};
+	params->nvirtio = n + 1;
+	params->serial_irq = n + 1;
+}
+
 int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struct error *err)
 {
 	unsigned n = machine->nvirtio;
@@ -212,43 +222,36 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 	if (n == FIRMWARE_MAX_VIRTIO)
 		return error_set(err, -E2BIG, "more than %d devices", FIRMWARE_MAX_VIRTIO);
 	machine->virtio[n] = dev;
-	machine->params.virtio[n] = (struct firmware_virtio){
-		.gpa = LAYOUT_VIRTIO_BASE + (uint64_t)n * VIRTIO_MMIO_SIZE,
-		.irq = n,
-	};
-	machine->nvirtio = machine->params.nvirtio = n + 1;
+	machine_describe_virtio(&machine->params, n);
+	machine->nvirtio = n + 1;
 	r = wire_virtio(machine, n, err);
 	if (r < 0) {
-		machine->nvirtio = machine->params.nvirtio = n;
+		machine->nvirtio = machine->params.nvirtio = machine->params.serial_irq = n;
 		return error_wrap(err, "%s", dev->name);
 	}
 	return 0;
 }
 
-static void make_cmdline(const struct machine *machine, const char *words, struct str *ret)
+void machine_cmdline(bool emulated, bool serial, const char *words, struct str *ret)
 {
 	str_add(ret, CMDLINE_COMMON);
-	if (machine->emulated)
+	if (emulated)
 		str_add(ret, " " CMDLINE_EMULATED);
-	str_add(ret, machine->has_serial ? " " CMDLINE_DEBUG : " " CMDLINE_QUIET);
+	str_add(ret, serial ? " " CMDLINE_DEBUG : " " CMDLINE_QUIET);
 	if (*words)
 		str_addf(ret, " %s", words);
 }
 
-int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const char *words,
+int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const char *cmdline,
 		 struct error *err)
 {
-	cleanup_str struct str cmdline = STR_INIT;
 	unsigned npins = machine->nvirtio + (machine->has_serial ? 1 : 0);
 	int r;
 
-	make_cmdline(machine, words, &cmdline);
 	machine->params.kernel_fd = kernel_fd;
 	machine->params.map_kernel = true; /* no device here has guest memory by its memfd */
 	machine->params.initrd_fd = initrd_fd;
-	machine->params.cmdline = str_get(&cmdline);
-	machine->params.serial = machine->has_serial;
-	machine->params.serial_irq = machine->nvirtio;
+	machine->params.cmdline = cmdline;
 	if (getrandom(machine->params.seed, sizeof(machine->params.seed), 0) !=
 	    sizeof(machine->params.seed))
 		return error_errno(err, "getrandom");

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/str.h"
 #include "firmware/firmware.h"
 #include "vmm/bus.h"
 #include "vmm/ioapic.h"
@@ -76,11 +77,17 @@ static inline const struct gmem *machine_memory(const struct machine *machine)
 int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struct error *err)
 	__attribute__((nonnull));
 
+/* Where the nth device goes, in the description of a machine that has those before it. */
+void machine_describe_virtio(struct firmware_params *params, unsigned n) __attribute__((nonnull));
+
+/* The kernel's command line: of the kind of host, with or without a serial port, then words. */
+void machine_cmdline(bool emulated, bool serial, const char *words, struct str *ret)
+	__attribute__((nonnull));
+
 /*
- * Load an uncompressed kernel and an initrd (-1: none). words (may be empty) go after the command
- * line's own.
+ * Load an uncompressed kernel and an initrd (-1: none), with a command line of machine_cmdline().
  */
-int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const char *words,
+int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const char *cmdline,
 		 struct error *err) __attribute__((nonnull));
 int machine_start(struct machine *machine, struct error *err) __attribute__((nonnull));
 

@@ -11,6 +11,7 @@
 #include "common/str.h"
 #include "common/util.h"
 #include "firmware/firmware.h"
+#include "vmm/launch.h"
 #include "vmm/probe.h"
 #include "vmm/podrun.h"
 #include "vmm/run.h"
@@ -23,7 +24,8 @@ static const char usage[] =
 	"usage: tripod-vmm --kernel=FILE [--initrd=FILE] [--append=WORDS] [--memory=MIB]\n"
 	"                  [--cpus=N] [--debug]\n"
 	"       tripod-vmm --probe\n"
-	"       tripod-vmm [OPTION...] UUID, in a pod directory\n";
+	"       tripod-vmm [OPTION...] UUID, in a pod directory\n"
+	"       tripod-vmm --measure [--host=hardware|emulated] [--host-cpus=N] [OPTION...] UUID\n";
 
 static int parse(int argc, char **argv, struct run_options *options)
 {
@@ -99,6 +101,19 @@ static void raise_file_limit(void)
 	}
 }
 
+/* What a launch of the pod in the working directory would measure. */
+static int print_measurements(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	log_init("stage1", LOG_INFO);
+	raise_file_limit();
+	if (launch_measure(argc, argv, &err) == 0)
+		return 0;
+	log_error("%s", err.msg);
+	return STAGE1_EXIT_FAILURE;
+}
+
 /* rkt's stage1 run entry point. The process ends here: nothing waits for the VM to be torn down. */
 static int run_pod(int argc, char **argv, uint64_t start_ns)
 {
@@ -165,6 +180,8 @@ int main(int argc, char **argv)
 	log_init("tripod-vmm", LOG_INFO);
 	if (argc == 2 && strcmp(argv[1], "--probe") == 0)
 		return print_probe();
+	if (argc >= 2 && strcmp(argv[1], "--measure") == 0)
+		return print_measurements(argc - 1, argv + 1);
 	for (int i = 1; i < argc; i++)
 		if (str_starts_with(argv[i], "--kernel"))
 			return run_bare(argc, argv);

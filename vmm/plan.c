@@ -40,6 +40,8 @@ uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)
 {
 	uint32_t flags = app->readonly_root ? PLAN_READONLY_ROOT : 0;
 
+	if (app->tpm)
+		flags |= PLAN_TPM_DEVICE;
 	if (args->interactive && args->tty)
 		return flags | PLAN_TTY;
 	if (args->interactive || app->in == POD_STDIO_STREAM)
@@ -79,6 +81,8 @@ int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t
 
 	assert(pod->napps <= PLAN_APPS_MAX);
 	put_string(&out, PLAN_HOSTNAME, args->hostname);
+	if (args->tpm)
+		put(&out, PLAN_TPM, NULL, 0);
 	if (args->memory)
 		put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
 	for (unsigned i = 0; i < pod->napps; i++)

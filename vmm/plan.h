@@ -13,6 +13,7 @@
 
 struct plan_args {
 	const char *hostname;
+	bool tpm;		/* the guest has one: init binds its driver */
 	uint64_t memory;	/* bytes init waits for; 0: what the guest booted with is all */
 	bool interactive;	/* the single app gets our stdin */
 	bool tty;		/* ... and it is a terminal */

@@ -230,6 +230,25 @@ static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct j
 	return 0;
 }
 
+/* The value of the last annotation of that name; *ret is left alone when there is none. */
+static int find_annotation(struct json_object *annotations, const char *name, const char **ret,
+			   struct error *err)
+{
+	for (size_t i = 0; annotations && i < json_object_array_length(annotations); i++) {
+		struct json_object *entry = json_object_array_get_idx(annotations, i);
+		const char *key = NULL, *value = NULL;
+
+		if (!json_object_is_type(entry, json_type_object))
+			return error_set(err, -EINVAL, "an annotation is not an object");
+		if (json_get_string(entry, "name", &key, err) < 0 ||
+		    json_get_string(entry, "value", &value, err) < 0)
+			return err->code;
+		if (key && value && !strcmp(key, name))
+			*ret = value;
+	}
+	return 0;
+}
+
 static int parse_stdio(struct json_object *annotations, const char *name, enum pod_stdio *ret,
 		       struct error *err)
 {
@@ -241,29 +260,31 @@ static int parse_stdio(struct json_object *annotations, const char *name, enum p
 		{"stream", POD_STDIO_STREAM},	{"tty", POD_STDIO_TTY},
 		{"interactive", POD_STDIO_LOG}, /* --interactive says the same */
 	};
+	const char *value = NULL;
+	int r = find_annotation(annotations, name, &value, err);
 
-	for (size_t i = 0; annotations && i < json_object_array_length(annotations); i++) {
-		struct json_object *entry = json_object_array_get_idx(annotations, i);
-		const char *key = NULL, *value = NULL;
-		bool known = false;
-
-		if (!json_object_is_type(entry, json_type_object))
-			return error_set(err, -EINVAL, "an annotation is not an object");
-		if (json_get_string(entry, "name", &key, err) < 0 ||
-		    json_get_string(entry, "value", &value, err) < 0)
-			return err->code;
-		if (!key || !value || strcmp(key, name))
-			continue;
-		for (unsigned w = 0; w < ARRAY_SIZE(words); w++) {
-			if (!strcmp(value, words[w].word)) {
-				*ret = words[w].mode;
-				known = true;
-			}
+	if (r < 0 || !value)
+		return r;
+	for (unsigned w = 0; w < ARRAY_SIZE(words); w++) {
+		if (!strcmp(value, words[w].word)) {
+			*ret = words[w].mode;
+			return 0;
 		}
-		if (!known)
-			return error_set(err, -EINVAL, "annotation %s: unknown mode \"%s\"", name,
-					 value);
 	}
+	return error_set(err, -EINVAL, "annotation %s: unknown mode \"%s\"", name, value);
+}
+
+static int parse_tpm(struct json_object *annotations, bool *ret, struct error *err)
+{
+	const char *value = NULL;
+	int r = find_annotation(annotations, POD_ANNOTATION_TPM, &value, err);
+
+	if (r < 0 || !value)
+		return r;
+	if (strcmp(value, "on") != 0)
+		return error_set(err, -EINVAL, "annotation %s: \"%s\" is not \"on\"",
+				 POD_ANNOTATION_TPM, value);
+	*ret = true;
 	return 0;
 }
 
@@ -293,7 +314,8 @@ static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_obje
 	if ((r = parse_app_section(pod, app, section, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stdin", &app->in, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stdout", &app->out, err)) < 0 ||
-	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stderr", &app->errout, err)) < 0)
+	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stderr", &app->errout, err)) < 0 ||
+	    (r = parse_tpm(annotations, &app->tpm, err)) < 0)
 		return error_wrap(err, "app %s", name);
 	return 0;
 }

@@ -23,6 +23,9 @@
 #define POD_MEMORY_MAX	   (UINT64_C(1) << 42)	 /* 4 TiB: more than any host this runs on */
 #define POD_DISK_FILES_MAX 1024 /* files one app disk is made of: a layered image has about 130 */
 
+/* An app that has this annotation, "on", is given the pod's TPM. */
+#define POD_ANNOTATION_TPM "tripod/tpm"
+
 /* How one of an app's standard streams is connected (rkt-behaviour.md section 7.9). */
 enum pod_stdio {
 	POD_STDIO_LOG = 0, /* output: to ours. Input: /dev/null */
@@ -42,6 +45,7 @@ struct pod_app {
 	uint64_t cpu;	 /* limit in thousandths of a CPU, 0: none */
 	uint64_t caps;	 /* bounding set, bit n is capability n */
 	bool readonly_root;
+	bool tpm; /* it asks for the TPM: annotation tripod/tpm */
 	enum pod_stdio in, out, errout;
 };
 

@@ -13,6 +13,7 @@
 #include "vmm/plan.h"
 #include "vmm/pod.h"
 #include "vmm/podrun.h"
+#include "vmm/shape.h"
 #include "vmm/stream.h"
 #include "vmm/tty.h"
 
@@ -28,7 +29,8 @@ enum phase {
 
 struct podrun {
 	const struct stage1_args *args;
-	struct pod_spec pod;
+	struct shape shape;
+	struct pod_spec pod; /* shape's */
 	struct plan_args plan_args;
 	uint8_t *plan;
 	size_t plan_len;

@@ -16,13 +16,6 @@
 #include "common/util.h"
 #include "vmm/probe.h"
 
-/*
- * Memory of a pod nobody set a limit for. Where guest kernel mode is emulated each MiB costs
- * milliseconds before the first app runs, so there it is what the guest boots with.
- */
-#define MEMORY_DEFAULT		(UINT64_C(512) << 20)
-#define MEMORY_DEFAULT_EMULATED GUEST_BOOT_MEMORY
-
 /* The guest's connections (struct vsock_ops): init's own, or a stream. */
 
 static bool on_accept(void *ctx, unsigned conn, uint32_t port)
@@ -81,20 +74,6 @@ static const struct vsock_ops guest_ops = {
 	.closed = on_closed,
 };
 
-static int open_boot_dir(struct error *err)
-{
-	char exe[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	int fd;
-
-	if (len < 0)
-		return error_errno(err, "/proc/self/exe");
-	exe[len] = '\0';
-	*strrchr(exe, '/') = '\0';
-	fd = open(*exe ? exe : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? error_errno(err, "%s", exe) : fd;
-}
-
 static int catch_signals(struct podrun *run, struct error *err)
 {
 	sigset_t set;
@@ -114,25 +93,13 @@ static int catch_signals(struct podrun *run, struct error *err)
 	return loop_add(&run->loop, run->sigfd, EPOLLIN, LOOP_SIGNAL, 0, err);
 }
 
-static unsigned host_cpus(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	return MIN((unsigned)CPU_COUNT(&set), (unsigned)FIRMWARE_MAX_CPUS);
-}
-
-static int make_plan(struct podrun *run, uint64_t memory, struct error *err)
+/* What a terminal at our standard input adds to the plan. */
+static int make_plan(struct podrun *run, struct error *err)
 {
 	struct plan_args *args = &run->plan_args;
 
-	*args = (struct plan_args){
-		.hostname = run->args->hostname,
-		.memory = memory > GUEST_BOOT_MEMORY ? memory : 0,
-		.interactive = run->args->interactive,
-		.tty = run->args->interactive && isatty(STDIN_FILENO),
-	};
+	*args = run->shape.plan;
+	args->tty = args->interactive && isatty(STDIN_FILENO);
 	if (args->interactive && run->pod.napps > 1)
 		return error_set(err, -EINVAL, "--interactive is for pods with a single app");
 	if (args->tty)
@@ -162,17 +129,12 @@ static void make_streams(struct podrun *run)
 
 static int make_guest(struct podrun *run, struct error *err)
 {
-	cleanup_fd int boot_dir = open_boot_dir(err);
-	const char *words = getenv("RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS");
+	cleanup_fd int boot_dir = guest_boot_dir(err);
 	struct guest_params params = {
-		.pod = &run->pod,
+		.shape = &run->shape,
+		.args = run->args,
 		.pod_dir = AT_FDCWD,
 		.boot_dir = boot_dir,
-		.words = words ? words : "",
-		.memory = pod_memory(&run->pod, probe_kernel_is_emulated() ? MEMORY_DEFAULT_EMULATED
-									   : MEMORY_DEFAULT),
-		.ncpus = pod_cpus(&run->pod, host_cpus()),
-		.debug = run->args->debug,
 		.writable = STAGE1_STATE_DIR,
 		.vsock_ops = &guest_ops,
 		.vsock_ctx = run,
@@ -180,7 +142,7 @@ static int make_guest(struct podrun *run, struct error *err)
 
 	if (boot_dir < 0)
 		return boot_dir;
-	if (make_plan(run, guest_memory(params.memory), err) < 0)
+	if (make_plan(run, err) < 0)
 		return err->code;
 	if (run->plan_args.tty && tty_raw(&run->tty, STDIN_FILENO, err) < 0)
 		return err->code;
@@ -193,18 +155,19 @@ static int make_guest(struct podrun *run, struct error *err)
 
 int podrun_set_up(struct podrun *run, struct error *err)
 {
+	struct shape_host host;
 	int r = stage1_keep_lock(err);
 
+	shape_probe(&host);
 	if (r == 0)
 		r = stage1_check(run->args, err);
 	if (r == 0)
-		r = pod_load(AT_FDCWD, &run->pod, err);
+		r = shape_make(run->args, &host, &run->shape, err);
 	if (r < 0)
 		return r;
+	run->pod = run->shape.pod;
 	for (size_t i = 0; i < run->pod.notes.n; i++)
 		log_warn("%s", run->pod.notes.v[i]);
-	for (unsigned i = 0; i < run->pod.napps && run->args->no_caps_restriction; i++)
-		run->pod.apps[i].caps = UINT64_MAX;
 	r = loop_init(&run->loop, err);
 	if (r == 0)
 		r = catch_signals(run, err);

@@ -43,6 +43,7 @@ int run_explain(struct machine *machine, int kernel, bool shown, const struct vc
 static int boot(struct machine *machine, int kernel, const struct run_options *options,
 		struct error *err)
 {
+	cleanup_str struct str cmdline = STR_INIT;
 	cleanup_fd int initrd = -1;
 	int r;
 
@@ -51,7 +52,8 @@ static int boot(struct machine *machine, int kernel, const struct run_options *o
 		if (initrd < 0)
 			return error_errno(err, "%s", options->initrd);
 	}
-	r = machine_load(machine, kernel, initrd, options->words, err);
+	machine_cmdline(machine->emulated, machine->has_serial, options->words, &cmdline);
+	r = machine_load(machine, kernel, initrd, str_get(&cmdline), err);
 	return r < 0 ? r : machine_start(machine, err);
 }
 

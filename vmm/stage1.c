@@ -82,7 +82,7 @@ static int parse_arg(const char *arg, struct stage1_args *args, struct error *er
 
 int stage1_parse(int argc, char *const *argv, struct stage1_args *ret, struct error *err)
 {
-	struct stage1_args args = {.uuid = NULL};
+	struct stage1_args args = {.argc = argc - 1, .argv = argv + 1};
 
 	for (int i = 1; i < argc; i++) {
 		bool last = i == argc - 1;

@@ -26,6 +26,8 @@ struct stage1_args {
 	const char *hostname; /* never empty: given or rkt-UUID */
 	const char *dns_conf_mode, *mds_token, *local_config, *private_users, *ipc;
 	const char *uuid;
+	int argc; /* all of them, without the program's name; uuid is the last */
+	char *const *argv;
 	char hostname_buf[64];
 };
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/shape.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/util.h"
+#include "firmware/firmware.h"
+#include "vmm/guest.h"
+#include "vmm/probe.h"
+
+/*
+ * Memory of a pod nobody set a limit for. Where guest kernel mode is emulated each MiB costs
+ * milliseconds before the first app runs, so there it is what the guest boots with.
+ */
+#define MEMORY_DEFAULT		(UINT64_C(512) << 20)
+#define MEMORY_DEFAULT_EMULATED GUEST_BOOT_MEMORY
+
+#define TPM_WORD_MAX 16 /* bytes of SHAPE_TPM_FILE */
+
+void shape_probe(struct shape_host *ret)
+{
+	cpu_set_t set;
+
+	ret->emulated = probe_kernel_is_emulated();
+	ret->cpus = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
+}
+
+static int read_tpm_mode(enum tpm_mode *ret, struct error *err)
+{
+	static const char *const words[] = {
+		[TPM_AUTO] = "auto", [TPM_ON] = "on", [TPM_OFF] = "off"};
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r;
+
+	*ret = TPM_AUTO;
+	if (faccessat(AT_FDCWD, SHAPE_TPM_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		return 0;
+	r = file_read(AT_FDCWD, SHAPE_TPM_FILE, TPM_WORD_MAX, &text, &len, err);
+	if (r < 0)
+		return r;
+	text[strcspn(text, "\n")] = '\0';
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*ret = (enum tpm_mode)i;
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, SHAPE_TPM_FILE ": neither auto nor on nor off");
+}
+
+/* Who has the TPM. */
+static int share_tpm(struct shape *shape, struct error *err)
+{
+	int r = read_tpm_mode(&shape->tpm, err);
+
+	for (unsigned i = 0; r == 0 && i < shape->pod.napps; i++) {
+		struct pod_app *app = &shape->pod.apps[i];
+
+		if (app->tpm && shape->tpm == TPM_OFF)
+			return error_set(err, -EINVAL,
+					 "app %s asks for a TPM, and --tpm=off is given",
+					 app->name);
+		app->tpm |= shape->tpm == TPM_ON;
+		shape->guest_tpm |= app->tpm;
+	}
+	return r;
+}
+
+int shape_make(const struct stage1_args *args, const struct shape_host *host, struct shape *ret,
+	       struct error *err)
+{
+	struct shape shape = {.emulated = host->emulated};
+	const char *words = getenv("RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS");
+	int r = pod_load(AT_FDCWD, &shape.pod, err);
+
+	if (r < 0)
+		return r;
+	r = share_tpm(&shape, err);
+	if (r < 0) {
+		pod_free(&shape.pod);
+		return r;
+	}
+	for (unsigned i = 0; i < shape.pod.napps && args->no_caps_restriction; i++)
+		shape.pod.apps[i].caps = UINT64_MAX;
+	shape.words = words ? words : "";
+	shape.memory = guest_memory(
+		pod_memory(&shape.pod, host->emulated ? MEMORY_DEFAULT_EMULATED : MEMORY_DEFAULT));
+	shape.ncpus = pod_cpus(&shape.pod, MIN(host->cpus, (unsigned)FIRMWARE_MAX_CPUS));
+	shape.plan = (struct plan_args){
+		.hostname = args->hostname,
+		.memory = shape.memory > GUEST_BOOT_MEMORY ? shape.memory : 0,
+		.interactive = args->interactive,
+		.tpm = shape.guest_tpm,
+	};
+	*ret = shape;
+	return 0;
+}
+
+void shape_free(struct shape *shape)
+{
+	pod_free(&shape->pod);
+}
