@@ -264,8 +264,9 @@ static int renew_token(struct auth *auth, struct error *err)
 }
 
 /* Have in auth->header what answers the challenge. */
-static int answer(struct auth *auth, struct error *err)
+static int answer(struct auth *auth, const struct http_response *response, struct error *err)
 {
+	struct error refused = ERROR_INIT;
 	int r = look_up(auth, err);
 
 	if (r < 0)
@@ -282,10 +283,10 @@ static int answer(struct auth *auth, struct error *err)
 	auth->header = basic_header(auth);
 	if (auth->header)
 		return 0;
-	return error_set(err, -EACCES, "%s: the registry wants a user and password%s",
-			 auth->place.host,
-			 auth->place.tls ? ", and none are configured"
-					 : ", which are not sent over plain http");
+	http_status_error(response, &refused);
+	return error_set(err, -EACCES, "%s (%s)", refused.msg,
+			 auth->place.tls ? "no user and password are configured for it"
+					 : "user and password are not sent over plain http");
 }
 
 int auth_header(struct auth *auth, char **ret, bool *ret_public, struct error *err)
@@ -337,7 +338,7 @@ static int learn(struct auth *auth, const struct http_response *response, struct
 	auth->realm = chosen->realm ? xstrdup(chosen->realm) : NULL;
 	auth->service = chosen->service ? xstrdup(chosen->service) : NULL;
 	auth->scope = chosen->scope ? xstrdup(chosen->scope) : NULL;
-	return answer(auth, err);
+	return answer(auth, response, err);
 }
 
 int auth_challenged(struct auth *auth, const struct http_response *response, const char *used,

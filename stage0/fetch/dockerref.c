@@ -101,6 +101,15 @@ static bool repository_valid(const char *text)
 	}
 }
 
+bool registry_location_valid(const char *text)
+{
+	size_t len = strcspn(text, "/");
+	cleanup_free char *host = xstrndup(text, len);
+
+	return strlen(text) <= DOCKERREF_NAME_MAX && registry_host_valid(host) &&
+	       (text[len] == '\0' || repository_valid(text + len + 1));
+}
+
 static bool tag_valid(const char *text)
 {
 	size_t n = 0;

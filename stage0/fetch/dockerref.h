@@ -37,6 +37,8 @@ char *dockerref_text(const struct dockerref *ref) __attribute__((nonnull, return
 
 /* Whether text is a host, by name, IPv4 or [IPv6], with or without a port. */
 bool registry_host_valid(const char *text) __attribute__((nonnull));
+/* host[:port][/path]: where repositories are, or how their names begin. */
+bool registry_location_valid(const char *text) __attribute__((nonnull));
 /* One name for the Hub's several; text itself for every other host. */
 const char *registry_host_canonical(const char *host) __attribute__((nonnull, returns_nonnull));
 

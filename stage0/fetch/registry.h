@@ -11,6 +11,7 @@
 #include "stage0/fetch/credentials.h"
 #include "stage0/fetch/dockerref.h"
 #include "stage0/fetch/http.h"
+#include "stage0/fetch/registries.h"
 #include "stage0/image/oci_origin.h"
 
 /*
@@ -35,13 +36,14 @@ struct registry_options {
 	struct http *http;		 /* the caller's until the end, like all of these */
 	struct credentials *credentials; /* NULL: anonymous */
 	const struct config *config;	 /* mirrors, blocked and insecure registries; may be NULL */
-	int partial;			 /* directory for partial downloads, or -1: none are kept */
-	uint64_t partial_min;		 /* bytes; 0: REGISTRY_PARTIAL_MIN */
-	bool allow_http, insecure_tls;	 /* for this registry, whatever the settings of http say */
-	void *priv;			 /* for the callbacks, which may be NULL */
+	const struct registries *registries; /* the same in another format; may be NULL */
+	int partial;		       /* directory for partial downloads, or -1: none are kept */
+	uint64_t partial_min;	       /* bytes; 0: REGISTRY_PARTIAL_MIN */
+	bool allow_http, insecure_tls; /* for this registry, whatever the settings of http say */
+	void *priv;		       /* for the callbacks, which may be NULL */
 	/*
-	 * A blob's progress, from the thread that loads it: now bytes of total are here; the last
-	 * call has done. An image's blobs are told apart by their digest.
+	 * A blob's progress, from the thread that loads it, several times a second: now bytes of
+	 * total are here; the last call has done. Blobs are told apart by their digest.
 	 */
 	void (*progress)(void *priv, const char *digest, uint64_t now, uint64_t total, bool done);
 	/* What the user should know: a notice of plain http to a loopback address, a mirror that failed. */
