@@ -38,6 +38,28 @@ void table_print(FILE *out, const struct table *table, bool legend)
 	}
 }
 
+char *size_text(uint64_t bytes)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	uint64_t unit = 1;
+	size_t i = 0;
+
+	for (; bytes / unit >= 1024; i++)
+		unit *= 1024;
+	if (i == 0)
+		return xasprintf("%lluB", (unsigned long long)bytes);
+	/* one decimal below ten; rounded, in tenths of a unit */
+	if (bytes / unit < 10) {
+		uint64_t tenths = bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit;
+
+		if (tenths < 100)
+			return xasprintf("%llu.%llu%s", (unsigned long long)(tenths / 10),
+					 (unsigned long long)(tenths % 10), units[i]);
+	}
+	return xasprintf("%llu%s", (unsigned long long)(bytes / unit + (bytes % unit >= unit / 2)),
+			 units[i]);
+}
+
 int64_t time_now(void)
 {
 	struct timespec ts;

@@ -27,6 +27,9 @@ char *time_ago(int64_t then, int64_t now);
 char *time_full(int64_t ns);
 int64_t time_now(void);
 
+/* Bytes for people: "512B", "1.5KiB", "19MiB". The caller frees. */
+char *size_text(uint64_t bytes);
+
 /* Go's durations: "1h30m", "1.5s", "300ms", "0". In nanoseconds, negative ones allowed. */
 int duration_parse(const char *text, int64_t *ret, struct error *err) __attribute__((nonnull));
 /* As Go prints them, to the second: "30m0s". The caller frees. */

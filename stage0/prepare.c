@@ -13,8 +13,7 @@
 #include "common/util.h"
 #include "stage0/stage1.h"
 
-/* Hold DATA/locks/prepareLock shared until *ret_fd is closed. */
-static int prepare_lock(const struct pods *pods, int *ret_fd, struct error *err)
+int prepare_lock(const struct pods *pods, bool alone, int *ret_fd, struct error *err)
 {
 	cleanup_free char *dir = xasprintf("%s/locks", pods->data_dir);
 	cleanup_free char *path = xasprintf("%s/prepareLock", dir);
@@ -27,7 +26,7 @@ static int prepare_lock(const struct pods *pods, int *ret_fd, struct error *err)
 	if (fd < 0)
 		return error_errno(err, "%s", path);
 	do
-		r = flock(fd, LOCK_SH);
+		r = flock(fd, alone ? LOCK_EX : LOCK_SH);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return error_errno(err, "%s", path);
@@ -82,7 +81,7 @@ int prepare_pod(const struct pods *pods, const struct pod *pod, struct store *st
 {
 	bool disks = stage1_takes_disks(stage1->manifest);
 	cleanup_fd int lock = -1;
-	int r = prepare_lock(pods, &lock, err);
+	int r = prepare_lock(pods, false, &lock, err);
 
 	if (r == 0)
 		r = pod_write(pod, "pod.lck", "", err);

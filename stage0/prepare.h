@@ -2,6 +2,7 @@
 #ifndef STAGE0_PREPARE_H
 #define STAGE0_PREPARE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -15,6 +16,13 @@ struct stage1_image {
 	char key[IMAGE_KEY_LEN + 1];
 	struct json_object *manifest; /* checked */
 };
+
+/*
+ * Hold DATA/locks/prepareLock until *ret_fd is closed: shared by everybody who prepares a pod, alone
+ * by who has to know what all pods refer to.
+ */
+int prepare_lock(const struct pods *pods, bool alone, int *ret_fd, struct error *err)
+	__attribute__((nonnull));
 
 /*
  * Fill the directory of a pod in prepare (rkt-behaviour 4.4): stage1's tree, the apps' disks or

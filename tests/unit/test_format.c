@@ -49,6 +49,33 @@ static void durations_are_gos(void **state)
 	}
 }
 
+static void sizes_have_one_decimal_below_ten(void **state)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *want;
+	} cases[] = {
+		{0, "0B"},
+		{9, "9B"},
+		{1023, "1023B"},
+		{1024, "1.0KiB"},
+		{1536, "1.5KiB"},
+		{10188, "9.9KiB"},
+		{10235, "10KiB"},
+		{19 * MIB, "19MiB"},
+		{19 * MIB + MIB / 2, "20MiB"},
+		{5 * GIB, "5.0GiB"},
+		{UINT64_MAX, "16EiB"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_free char *got = size_text(cases[i].bytes);
+
+		assert_string_equal(got, cases[i].want);
+	}
+}
+
 static void duration_text_is_gos(void **state)
 {
 	cleanup_free char *a = duration_text(1800 * SECOND), *b = duration_text(5 * SECOND),
@@ -126,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_are_gos),
 		cmocka_unit_test(duration_text_is_gos),
+		cmocka_unit_test(sizes_have_one_decimal_below_ten),
 		cmocka_unit_test(ages_are_told_in_words),
 		cmocka_unit_test(full_times_drop_trailing_zeros),
 		cmocka_unit_test(tables_are_padded_with_tabs_to_multiples_of_eight),
