@@ -22,6 +22,7 @@ const struct command *const commands[] = {
 	&cmd_run_prepared,
 	&cmd_status,
 	&cmd_stop,
+	&cmd_trust,
 	&cmd_version,
 	NULL,
 };

@@ -53,6 +53,14 @@ static void tell_subkeys(const struct rnp *rnp, rnp_key_handle_t key, struct ans
 	}
 }
 
+/* The library ends lines as mails do. */
+static void copy_lines(char *dst, const uint8_t *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] != '\r')
+			*dst++ = (char)text[i];
+}
+
 static int armour(const struct job *job, struct answer *answer, struct error *err)
 {
 	const struct rnp *rnp = &job->rnp;
@@ -69,7 +77,7 @@ static int armour(const struct job *job, struct answer *answer, struct error *er
 	    n >= sizeof(answer->armoured))
 		r = error_set(err, -EBADMSG, "can not be written as text");
 	else
-		memcpy(answer->armoured, text, n);
+		copy_lines(answer->armoured, text, n);
 	rnp->output_destroy(output);
 	rnp->input_destroy(input);
 	return r;

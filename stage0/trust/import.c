@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A key's way into the keystore: bytes from a file or a server, parsed in the confined child,
+ * reviewed, written. A file or page with several keys would make the review meaningless, so it is
+ * refused where it is parsed.
+ */
+#include "stage0/trust/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "common/file.h"
+#include "common/util.h"
+#include "stage0/fetch/discovery.h"
+#include "stage0/fetch/web_auth.h"
+#include "stage0/trust/keystore_priv.h"
+
+static bool is_https(const char *url)
+{
+	return strncasecmp(url, "https://", 8) == 0;
+}
+
+static int download(const struct key_import *import, const char *url, char **ret, size_t *ret_len,
+		    bool *ret_secure, struct error *err)
+{
+	cleanup_http_response struct http_response response = HTTP_RESPONSE_INIT;
+	cleanup_web_auth struct web_auth auth = WEB_AUTH_INIT;
+	struct http_request request = {
+		.url = url,
+		.allow_http = import->allow_http,
+		.body_max = KEY_FILE_MAX,
+	};
+	struct str body = STR_INIT;
+	int r = web_auth_for(import->config, url, "GET", time(NULL), &auth, err);
+
+	if (r < 0)
+		return r;
+	request.authorization = auth.authorization;
+	request.headers = (const char *const *)auth.headers.v;
+	r = http_fetch(import->http, &request, &response, &body, err);
+	if (r == 0 && response.status != 200)
+		r = http_status_error(&response, err);
+	if (r < 0) {
+		str_free(&body);
+		return r;
+	}
+	*ret_secure = is_https(url) && response.final_url && is_https(response.final_url);
+	if (!*ret_secure && !import->allow_http) {
+		str_free(&body);
+		return error_set(err, -EPERM, "%s: led to plain http, which is not allowed for keys",
+				 url);
+	}
+	*ret_len = body.len;
+	*ret = str_take(&body);
+	return 0;
+}
+
+/* The bytes at a location. *ret_secure: they came by https. */
+static int load(const struct key_import *import, const char *location, char **ret, size_t *ret_len,
+		bool *ret_secure, struct error *err)
+{
+	const char *scheme_end = strstr(location, "://");
+
+	*ret_secure = false;
+	if (!scheme_end)
+		return file_read(AT_FDCWD, location, KEY_FILE_MAX, ret, ret_len, err);
+	if (is_https(location))
+		return download(import, location, ret, ret_len, ret_secure, err);
+	if (strncasecmp(location, "http://", 7) != 0)
+		return error_set(err, -EINVAL, "%s: keys come from files, https and http",
+				 location);
+	if (!import->allow_http)
+		return error_set(err, -EPERM, "%s: plain http is not allowed for keys", location);
+	return download(import, location, ret, ret_len, ret_secure, err);
+}
+
+static void tell(const struct key_import *import, char *line)
+{
+	if (import->info)
+		import->info(import->priv, line);
+	free(line);
+}
+
+static int add(const struct key_import *import, const char *prefix, const struct public_key *key,
+	       struct error *err)
+{
+	cleanup_free char *path = NULL;
+	int r = keystore_add(import->dirs, prefix, key, &path, err);
+
+	if (r < 0)
+		return r;
+	tell(import, prefix ? xasprintf("Added key for prefix \"%s\" at \"%s\"", prefix, path)
+			    : xasprintf("Added root key at \"%s\"", path));
+	return 0;
+}
+
+int key_import(const struct key_import *import, const char *prefix, const char *location,
+	       struct error *err)
+{
+	cleanup_public_key struct public_key key = PUBLIC_KEY_INIT;
+	cleanup_free char *bytes = NULL;
+	bool secure, review;
+	size_t len;
+	int r = load(import, location, &bytes, &len, &secure, err);
+
+	if (r == 0)
+		r = public_key_parse(bytes, len, location, &key, err);
+	if (r < 0)
+		return r;
+	review = import->review && !(import->review_no_https && secure);
+	if (review)
+		r = import->review(import->priv, &key, prefix, location, err);
+	if (r < 0)
+		return r;
+	tell(import, xasprintf("Trusting \"%s\" for %s%s%s %s fingerprint review", location,
+			       prefix ? "prefix \"" : "all names", prefix ? prefix : "",
+			       prefix ? "\"" : "", review ? "after" : "without"));
+	return add(import, prefix, &key, err);
+}
+
+int key_import_discovered(const struct key_import *import, const char *prefix, struct error *err)
+{
+	const struct discovery discovery = {
+		.http = import->http,
+		.config = import->config,
+		.allow_http = import->allow_http,
+		.priv = import->priv,
+		.debug = import->debug,
+	};
+	cleanup_strv struct strv urls = STRV_INIT;
+	int r = discovery_keys(&discovery, prefix, &urls, err);
+
+	for (size_t i = 0; r == 0 && i < urls.n; i++)
+		r = key_import(import, prefix, urls.v[i], err);
+	return r;
+}
+
+int key_import_missing(const struct key_import *import, const char *name, struct error *err)
+{
+	cleanup_keyring struct keyring *keys = NULL;
+	cleanup_free size_t *selected = NULL;
+	size_t n;
+	int r = keyring_load(import->dirs, name, &keys, err);
+
+	if (r < 0)
+		return r;
+	selected = xcalloc(keys->n + 1, sizeof(*selected));
+	n = keyring_select(keys, name, selected);
+	for (size_t i = 0; i < n; i++) {
+		if (keys->file[selected[i]].prefix[0] == '\0')
+			continue;
+		tell(import,
+		     xasprintf("keys already exist for prefix \"%s\", not fetching again", name));
+		return 0;
+	}
+	return key_import_discovered(import, name, err);
+}
