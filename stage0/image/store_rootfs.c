@@ -25,7 +25,7 @@
 #include "stage0/image/store_priv.h"
 
 /* Part of every tree ID: another writer makes another tree. */
-#define RENDER_VERSION "tripod-erofs-1"
+#define RENDER_VERSION "tripod-erofs-2"
 
 /* An image whose dependencies are being walked. */
 struct frame {

@@ -227,7 +227,8 @@ int tree_inode_new(struct tree *tree, const struct entry *entry, uint32_t *ret, 
 		return r;
 	inode = &tree->inode[*ret];
 	inode->type = entry->type;
-	inode->perm = (uint16_t)entry->perm;
+	/* Linux gives symbolic links no other mode, whatever the archive says */
+	inode->perm = entry->type == ENTRY_SYMLINK ? 0777 : (uint16_t)entry->perm;
 	inode->uid = entry->uid;
 	inode->gid = entry->gid;
 	inode->mtime = entry->mtime;
