@@ -72,10 +72,21 @@ const struct option launch_image_options[] = {
 };
 
 const struct option launch_run_options[] = {
+	{"host-tcti", OPT_STRING, POD(tpm.host_tcti), .arg = "CONF",
+	 .help = "how tpm2-tss gets to the host's TPM (default: device:/dev/tpmrm0)"},
+	{"host-tpm", OPT_STRING, POD(tpm.host), .dflt = "auto", .arg = "auto|on|off",
+	 .help = "record the launch in PCR 15 of the host's TPM; auto: when there is one"},
 	{"hostname", OPT_STRING, POD(hostname), .arg = "NAME",
 	 .help = "host name of the pod (default: rkt- and the pod's UUID)"},
 	{"interactive", OPT_BOOL, POD(interactive),
 	 .help = "connect the app to this terminal; for a single app"},
+	{"require-measured", OPT_STRING, POD(tpm.required), .arg = "FILE",
+	 .help = "start only what measures as this file of \"attest expected\" says"},
+	{"tpm", OPT_STRING, POD(tpm.tpm), .dflt = "auto", .arg = "auto|on|off",
+	 .help = "the pod's TPM: for apps that ask for it, for all apps, or none"},
+	{"tpm-ca", OPT_STRING, POD(tpm.ca), .arg = "DIR",
+	 .help = "have the certificate authority in this directory, made when empty, certify the "
+		 "pod's TPM"},
 	{.name = NULL},
 };
 
@@ -327,24 +338,65 @@ int launch_check_run(const struct launch *launch, size_t napps, struct error *er
 {
 	if (launch->opts->interactive && napps > 1)
 		return error_set(err, -EINVAL, "--interactive is for a single app, not %zu", napps);
-	return launch->opts->hostname ? check_hostname(launch->opts->hostname, err) : 0;
+	if (launch->opts->hostname && check_hostname(launch->opts->hostname, err) < 0)
+		return err->code;
+	/* prepare has no such options */
+	return launch->opts->tpm.tpm ? tpm_options_check(&launch->opts->tpm, err) : 0;
+}
+
+/* The run entry point's part of the options; hostname is the one the pod has by default. */
+static struct stage1_run how_to_run(const struct launch *launch, const char *hostname)
+{
+	return (struct stage1_run){
+		.interactive = launch->opts->interactive,
+		.hostname = launch->opts->hostname ? launch->opts->hostname : hostname,
+		.hostname_given = launch->opts->hostname != NULL,
+	};
+}
+
+int launch_measure(struct launch *launch, const struct stage1_host *host, char **ret,
+		   size_t *ret_len, struct error *err)
+{
+	cleanup_free char *hostname = xasprintf("rkt-%s", launch->pod.uuid);
+	const struct stage1_run how = how_to_run(launch, hostname);
+	int r = pod_tpm_write(&launch->opts->tpm, &launch->pods, &launch->pod, err);
+
+	if (r < 0)
+		return r;
+	return stage1_measure(&launch->pods, &launch->pod, launch->stage1.manifest, launch->globals,
+			      &how, host, ret, ret_len, err);
+}
+
+/* Say to the host's TPM what is about to run. */
+static int record(struct launch *launch, const struct strv *argv, struct error *err)
+{
+	cleanup_free char *warning = NULL;
+	int r = pod_tpm_record(&launch->opts->tpm, &launch->pods, &launch->pod, launch->manifest,
+			       argv, &warning, err);
+
+	if (warning)
+		log_warn("%s", warning);
+	return r;
 }
 
 int launch_exec(struct launch *launch, struct error *err)
 {
 	cleanup_free char *hostname = xasprintf("rkt-%s", launch->pod.uuid);
-	const struct stage1_run how = {
-		.interactive = launch->opts->interactive,
-		.hostname = launch->opts->hostname ? launch->opts->hostname : hostname,
-		.hostname_given = launch->opts->hostname != NULL,
-	};
-	int r = pod_move(&launch->pods, &launch->pod, POD_RUN, err);
+	const struct stage1_run how = how_to_run(launch, hostname);
+	cleanup_strv struct strv argv = STRV_INIT;
+	int r = pod_tpm_write(&launch->opts->tpm, &launch->pods, &launch->pod, err);
 
+	if (r == 0)
+		r = pod_move(&launch->pods, &launch->pod, POD_RUN, err);
+	if (r == 0)
+		r = stage1_arguments(&launch->pods, &launch->pod, launch->stage1.manifest,
+				     launch->globals, &how, &argv, err);
+	if (r == 0)
+		r = record(launch, &argv, err);
 	if (r < 0)
 		return r;
 	log_debug("Pod %s is written, becoming stage1", launch->pod.uuid);
 	store_close(launch->store);
 	launch->store = NULL;
-	return stage1_exec(&launch->pods, &launch->pod, launch->stage1.manifest, launch->globals,
-			   &how, err);
+	return stage1_exec(&launch->pods, &launch->pod, &argv, err);
 }

@@ -6,12 +6,14 @@
 
 #include "common/error.h"
 #include "common/str.h"
+#include "stage0/attest/pod_tpm.h"
 #include "stage0/command.h"
 #include "stage0/grammar.h"
 #include "stage0/image/store.h"
 #include "stage0/pod.h"
 #include "stage0/pod_manifest.h"
 #include "stage0/prepare.h"
+#include "stage0/stage1.h"
 
 /* The steps run, prepare and run-prepared are made of (rkt-behaviour 2.3 to 2.5). */
 
@@ -25,6 +27,7 @@ struct launch_options {
 	struct strv set_env;
 	struct strv set_env_file;
 	char *stage1_path;
+	struct tpm_options tpm;
 	char *uuid_file_save;
 };
 
@@ -69,6 +72,12 @@ int launch_prepare(struct launch *launch, struct error *err) __attribute__((nonn
 /* Whether the options that are about running fit a pod of so many apps. */
 int launch_check_run(const struct launch *launch, size_t napps, struct error *err)
 	__attribute__((nonnull));
+
+/*
+ * What the prepared pod's launch would measure on that host, as an event log. The caller frees *ret.
+ */
+int launch_measure(struct launch *launch, const struct stage1_host *host, char **ret,
+		   size_t *ret_len, struct error *err) __attribute__((nonnull));
 
 /*
  * Move the locked pod to run and become its stage1, whose manifest is in launch->stage1. Returns

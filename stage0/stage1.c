@@ -146,19 +146,16 @@ static int name_digests(const struct pods *pods, struct error *err)
 	return setenv(DIGESTS_ENV, digests, 1) < 0 ? error_errno(err, DIGESTS_ENV) : 0;
 }
 
-int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
-		const struct globals *globals, const struct stage1_run *run, struct error *err)
+int stage1_exec(const struct pods *pods, const struct pod *pod, const struct strv *argv,
+		struct error *err)
 {
-	cleanup_strv struct strv argv = STRV_INIT;
 	cleanup_free char *fd_text = NULL;
-	int lock_fd, r = stage1_arguments(pods, pod, manifest, globals, run, &argv, err);
+	int lock_fd, r = name_digests(pods, err);
 
-	if (r == 0)
-		r = name_digests(pods, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < argv.n; i++)
-		log_debug("stage1 argument %zu: %s", i, argv.v[i]);
+	for (size_t i = 0; i < argv->n; i++)
+		log_debug("stage1 argument %zu: %s", i, argv->v[i]);
 
 	/* a descriptor that stays open over exec and, being a duplicate, carries the same lock */
 	lock_fd = fcntl(pod->fd, F_DUPFD, 3);
@@ -168,8 +165,8 @@ int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_obje
 	if (setenv("RKT_LOCK_FD", fd_text, 1) < 0 || fchdir(pod->fd) < 0)
 		r = error_errno(err, "pod %s", pod->uuid);
 	else {
-		execv(argv.v[0], argv.v);
-		r = error_errno(err, "starting stage1: %s", argv.v[0]);
+		execv(argv->v[0], argv->v);
+		r = error_errno(err, "starting stage1: %s", argv->v[0]);
 	}
 	close(lock_fd);
 	return r;

@@ -49,10 +49,12 @@ int stage1_arguments(const struct pods *pods, const struct pod *pod, struct json
 		     const struct globals *globals, const struct stage1_run *run, struct strv *ret,
 		     struct error *err) __attribute__((nonnull));
 
-/* Become the run entry point of the pod, which is in run and locked. Returns only to fail. */
-int stage1_exec(const struct pods *pods, const struct pod *pod, struct json_object *manifest,
-		const struct globals *globals, const struct stage1_run *run, struct error *err)
-	__attribute__((nonnull));
+/*
+ * Become the run entry point, with these stage1_arguments(), of the pod, which is in run and locked.
+ * Returns only to fail.
+ */
+int stage1_exec(const struct pods *pods, const struct pod *pod, const struct strv *argv,
+		struct error *err) __attribute__((nonnull));
 
 /* The host a pod is measured for; NULL: this one. */
 struct stage1_host {

@@ -60,8 +60,7 @@ static struct json_object *event_json(const struct eventlog_record *record)
 	return obj;
 }
 
-/* The values of all PCRs that a log extends. */
-static int log_pcrs(const void *log, size_t len, struct pcr_set *ret, struct error *err)
+int expected_pcrs(const void *log, size_t len, struct pcr_set *ret, struct error *err)
 {
 	struct pcr_set set = {.mask = {0}};
 	struct eventlog_reader reader;
@@ -93,7 +92,7 @@ int expected_from_log(const void *log, size_t len, struct json_object **ret, str
 	json_add_string(doc, "kind", KIND);
 	json_add_int(doc, "version", 1);
 	json_add(doc, "events", events);
-	r = log_pcrs(log, len, &set, err);
+	r = expected_pcrs(log, len, &set, err);
 	if (r == 0)
 		r = eventlog_open(&reader, log, len, err);
 	if (r < 0)
@@ -157,7 +156,7 @@ static int check_pcrs(struct json_object *doc, const struct eventlog *log, struc
 	if (r == 0 && pcr_set_from_json(obj, &stated, err) < 0)
 		r = error_wrap(err, "pcrs");
 	if (r == 0)
-		r = log_pcrs(log->data, log->len, &given, err);
+		r = expected_pcrs(log->data, log->len, &given, err);
 	if (r < 0)
 		return r;
 	for (enum bank bank = 0; bank < BANKS; bank++) {

@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/eventlog.h"
 #include "common/json.h"
+#include "stage0/attest/bytes.h"
 
 /*
  * Reference values: what a pod's launch measurement must say. In memory an event log like the pod's
@@ -27,6 +28,10 @@ int expected_from_log(const void *log, size_t len, struct json_object **ret, str
 
 /* The log of a document. pcrs must be what the events give. *ret is the caller's to free. */
 int expected_parse(const char *text, size_t len, struct eventlog *ret, struct error *err)
+	__attribute__((nonnull));
+
+/* The values of all PCRs that a log extends. */
+int expected_pcrs(const void *log, size_t len, struct pcr_set *ret, struct error *err)
 	__attribute__((nonnull));
 
 /* What an event is about: "PCR 8, kernel_cmdline: ...". Escaped, cut to size. */
