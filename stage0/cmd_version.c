@@ -21,7 +21,7 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 		       "\n");
 	else
 		printf("OS/Arch: linux/" APPC_ARCH "\n");
-	printf("Features: -TPM -SDJOURNAL\n");
+	printf("Features: +TPM -SDJOURNAL\n");
 	return 0;
 }
 

@@ -3,6 +3,10 @@
 
 /* clang-format off */
 const struct command *const commands[] = {
+	&cmd_attest,
+	&cmd_attest_expected,
+	&cmd_attest_quote,
+	&cmd_attest_verify,
 	&cmd_cat_manifest,
 	&cmd_completion,
 	&cmd_config,

@@ -4,6 +4,10 @@
 
 #include "stage0/command.h"
 
+extern const struct command cmd_attest;
+extern const struct command cmd_attest_expected;
+extern const struct command cmd_attest_quote;
+extern const struct command cmd_attest_verify;
 extern const struct command cmd_cat_manifest;
 extern const struct command cmd_completion;
 extern const struct command cmd_config;

@@ -15,12 +15,18 @@
 /* What is said of an event without its PCR. */
 static void describe_data(const struct eventlog_record *record, struct str *text)
 {
+	size_t len = record->event_len;
+
+	while (len > 0 && record->event[len - 1] == '\0')
+		len--;
 	if (record->type == EV_SEPARATOR)
 		str_add(text, "separator");
-	else if (record->event_len == 0)
+	else if (record->type == EV_S_CRTM_CONTENTS)
+		str_add(text, "VMM"); /* the data is an address and a size */
+	else if (len == 0)
 		str_addf(text, "type %#x", record->type);
 	else
-		str_add_escaped(text, (const char *)record->event, record->event_len);
+		str_add_escaped(text, (const char *)record->event, len);
 }
 
 static void cut(const struct str *text, char *ret)

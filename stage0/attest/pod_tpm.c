@@ -14,6 +14,7 @@
 #include "stage0/pod_info.h"
 
 #define RECORD_FILE "host-record"	    /* the text of the launch's record in the host's TPM */
+#define KEY_FILE    "host-key"		    /* the same of its key */
 #define RECORD_MAX  (JSON_SIZE_MAX + 65536) /* bytes of it: a manifest and arguments */
 
 int tpm_options_check(const struct tpm_options *options, struct error *err)
@@ -117,15 +118,61 @@ int pod_tpm_record(const struct tpm_options *options, const struct pods *pods,
 	return 0;
 }
 
-void pod_tpm_records(const struct pod *pod, const char *key_name, struct strv *ret)
+static int vouch(const struct tpm_options *options, const struct pods *pods, const struct pod *pod,
+		 const struct quote *quote, struct host_evidence *ret, struct error *err)
 {
-	cleanup_free char *text = NULL;
-	struct error ignored = ERROR_INIT;
+	cleanup_host_tpm struct host_tpm *tpm = NULL;
+	cleanup_free char *launch = NULL, *known = NULL, *key = NULL;
+	char name[QUOTE_HEX_MAX(QUOTE_NAME_MAX)];
+	cleanup_strv struct strv texts = STRV_INIT;
+	struct error unknown = ERROR_INIT;
 	size_t len;
+	int r = pod_read(pod, RECORD_FILE, RECORD_MAX, &launch, &len, err);
 
-	if (pod_read(pod, RECORD_FILE, RECORD_MAX, &text, &len, &ignored) == 0)
-		strv_add(ret, text);
-	strv_add_owned(ret, record_of_key(pod->uuid, key_name));
+	if (r < 0)
+		return error_set(err, r, "the launch of pod %s was not recorded in the host's TPM",
+				 pod->uuid);
+	r = quote_key_name(quote, name, err);
+	if (r == 0)
+		r = host_tpm_open(options->host_tcti, &tpm, err);
+	if (r < 0)
+		return r;
+	key = record_of_key(pod->uuid, name);
+	if (pod_read(pod, KEY_FILE, RECORD_MAX, &known, &len, &unknown) < 0 ||
+	    strcmp(known, key) != 0) {
+		r = host_tpm_record(tpm, pods->data_dir, key, err);
+		if (r == 0)
+			r = write_again(pod, KEY_FILE, key, strlen(key), err);
+	}
+	if (r < 0 || !ret)
+		return r;
+	strv_add(&texts, launch);
+	strv_add(&texts, key);
+	return host_tpm_quote(tpm, pods->data_dir, &quote->nonce, &texts, ret, err);
+}
+
+int pod_tpm_vouch(const struct tpm_options *options, const struct pods *pods, const struct pod *pod,
+		  const struct quote *quote, struct host_evidence *ret, char **ret_warning,
+		  struct error *err)
+{
+	struct error failed = ERROR_INIT;
+	enum host_tpm_use use;
+	int r = host_tpm_use_parse(options->host, &use, err);
+
+	*ret_warning = NULL;
+	if (r < 0)
+		return r;
+	if (use == HOST_TPM_OFF)
+		return ret ? error_set(err, -EINVAL, "--host-quote does not go with --host-tpm=off")
+			   : 0;
+	r = vouch(options, pods, pod, quote, ret, &failed);
+	if (r == 0)
+		return 0;
+	if (use == HOST_TPM_ON || ret)
+		return error_set(err, r, "%s", failed.msg);
+	if (r != -ENOENT) /* else there is no such TPM, or it had no part in the launch */
+		*ret_warning = xasprintf("the host does not vouch for the quote: %s", failed.msg);
+	return 0;
 }
 
 int pod_tpm_pcrs(const struct pod *pod, struct pcr_set *ret, struct error *err)

@@ -3,7 +3,7 @@
 #define STAGE0_ATTEST_POD_TPM_H
 
 #include "common/json.h"
-#include "stage0/attest/bytes.h"
+#include "stage0/attest/evidence.h"
 #include "stage0/pod.h"
 
 /*
@@ -37,9 +37,14 @@ int pod_tpm_record(const struct tpm_options *options, const struct pods *pods,
 		   char **ret_warning, struct error *err)
 	__attribute__((nonnull(1, 2, 3, 5, 6, 7)));
 
-/* The texts of the records that are about a pod, as far as they are known. */
-void pod_tpm_records(const struct pod *pod, const char *key_name, struct strv *ret)
-	__attribute__((nonnull));
+/*
+ * Have the host's TPM vouch for the key of a pod's quote: record its Name, once, and with ret give
+ * the host's own quote over the same nonce. Nothing is done for a pod whose launch was not recorded,
+ * which is an error when ret is given or with --host-tpm=on. *ret_warning as above.
+ */
+int pod_tpm_vouch(const struct tpm_options *options, const struct pods *pods, const struct pod *pod,
+		  const struct quote *quote, struct host_evidence *ret, char **ret_warning,
+		  struct error *err) __attribute__((nonnull(1, 2, 3, 4, 6, 7)));
 
 /*
  * The PCR values of the pod's launch: what its event log gives. -ENOENT: there is none.

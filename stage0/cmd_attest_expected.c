@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attest expected: a pod is prepared as for run, measured by its stage1 without being started, and
+ * removed again.
+ */
+#include <fcntl.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "stage0/attest/expected.h"
+#include "stage0/cmds.h"
+#include "stage0/format.h"
+#include "stage0/launch.h"
+
+struct expected_options {
+	struct launch_options launch; /* first: launch_parse() is given it */
+	char *host_kind;
+	char *host_cpus;
+};
+
+static const struct option options[] = {
+	{.include = launch_image_options},
+	{.include = launch_run_options},
+	{"host-cpus", OPT_STRING, offsetof(struct expected_options, host_cpus), .arg = "N",
+	 .help = "number of CPUs of the host the pod will run on (default: this one's)"},
+	{"host-kind", OPT_STRING, offsetof(struct expected_options, host_kind),
+	 .arg = "hardware|emulated",
+	 .help = "how that host's KVM runs a guest's kernel (default: as this one's)"},
+	{.name = NULL},
+};
+
+static void discard_pod(struct launch *launch)
+{
+	struct error err = ERROR_INIT;
+
+	if (pod_move(&launch->pods, &launch->pod, POD_GARBAGE, &err) < 0 ||
+	    pod_delete(&launch->pods, &launch->pod, &err) < 0)
+		log_warn("%s", err.msg);
+}
+
+static int measure(struct launch *launch, const struct stage1_host *host, struct error *err)
+{
+	cleanup_json struct json_object *doc = NULL;
+	cleanup_free char *log = NULL;
+	size_t len;
+	int r = launch_open(launch, err);
+
+	if (r == 0)
+		r = launch_create(launch, err);
+	if (r < 0)
+		return r;
+	r = launch_prepare(launch, err);
+	if (r == 0)
+		r = launch_measure(launch, host, &log, &len, err);
+	discard_pod(launch);
+	if (r == 0 && expected_from_log(log, len, &doc, err) < 0)
+		r = error_wrap(err, "stage1's measurement");
+	if (r == 0)
+		format_json(stdout, doc, FORMAT_JSON_PRETTY);
+	return r;
+}
+
+static int run(struct globals *globals, void *opts, const struct strv *args)
+{
+	struct expected_options *given = opts;
+	struct launch launch = LAUNCH_INIT(globals, &given->launch);
+	struct error err = ERROR_INIT;
+	int r = launch_parse(&launch, options, args, &err);
+
+	if (r == 0 && globals->help) {
+		usage_command(stdout, globals->prog, &cmd_attest_expected);
+	} else if (r == 0) {
+		const struct stage1_host host = {given->host_kind, given->host_cpus};
+
+		r = measure(&launch, &host, &err);
+	}
+	if (r < 0)
+		log_error("%s", err.msg);
+	launch_free(&launch);
+	return r < 0 ? EXIT_FAILED : 0;
+}
+
+const struct command cmd_attest_expected = {
+	.name = "attest expected",
+	.args = "[options] IMAGE [options] [-- ARGS [---]] [IMAGE ...]",
+	.summary = "print what a pod must measure",
+	.text = "Print the reference values of the pod that run would start with the same words:\n"
+		"its PCRs and the events they come from, as JSON. Nothing is started, and no TPM "
+		"is\n"
+		"needed.",
+	.options = options,
+	.size = sizeof(struct expected_options),
+	.flags = COMMAND_GRAMMAR,
+	.run = run,
+};
