@@ -36,6 +36,14 @@ static bool clean(const char *text)
 	return n > 0;
 }
 
+/* libcurl would take "https:///x" for the host x. */
+static bool without_host(const char *text)
+{
+	size_t scheme = strcspn(text, ":/?#");
+
+	return str_starts_with(text + scheme, ":///");
+}
+
 /* A message must not show the user and password that make the URL unacceptable. */
 static int bad_url(const char *text, const char *why, struct error *err)
 {
@@ -83,7 +91,8 @@ int url_parse(const char *text, struct url *ret, struct error *err)
 
 	if (!u)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (!clean(text) || curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK)
+	if (!clean(text) || without_host(text) ||
+	    curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK)
 		return bad_url(text, "is no URL", err);
 	return fill(u, text, ret, err);
 }
@@ -94,7 +103,8 @@ int url_resolve(const struct url *base, const char *location, struct url *ret, s
 
 	if (!u || curl_url_set(u, CURLUPART_URL, base->text, 0) != CURLUE_OK)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (!clean(location) || curl_url_set(u, CURLUPART_URL, location, 0) != CURLUE_OK)
+	if (!clean(location) || without_host(location) ||
+	    curl_url_set(u, CURLUPART_URL, location, 0) != CURLUE_OK)
 		return bad_url(location, "is no URL", err);
 	return fill(u, location, ret, err);
 }
