@@ -19,6 +19,7 @@
 #include "stage0/acname.h"
 #include "stage0/image_manifest.h"
 #include "stage0/imageref.h"
+#include "stage0/network.h"
 #include "stage0/stage1.h"
 
 #define ENV_FILE_MAX (1 << 20) /* bytes; execve takes 2 MiB in all */
@@ -50,6 +51,9 @@ const struct option launch_image_options[] = {
 	 .help = "name of the app (default: the last part of the image's name)"},
 	{"no-overlay", OPT_BOOL, POD(no_overlay),
 	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},
+	{"port", OPT_LIST, POD(ports), .arg = "NAME:[HOSTIP:]HOSTPORT",
+	 .help = "publish an app's port, by its name in the image or by number, such as 80:8080 or "
+		 "53/udp:5353 (repeatable)"},
 	{"readonly-rootfs", OPT_BOOL, APP(readonly_rootfs), .explicit_value = true, .arg = "BOOL",
 	 .help = "let the app not write to its root file system"},
 	{"set-env", OPT_ENV, POD(set_env), .arg = "NAME=VALUE",
@@ -72,14 +76,28 @@ const struct option launch_image_options[] = {
 };
 
 const struct option launch_run_options[] = {
+	{"dns", OPT_LIST, POD(dns.servers), .arg = "IP",
+	 .help = "name server of the apps; or host: the host's resolv.conf, none: the image's "
+		 "(repeatable)"},
+	{"dns-domain", OPT_STRING, POD(dns.domain), .arg = "NAME",
+	 .help = "local domain of the apps' resolv.conf"},
+	{"dns-opt", OPT_LIST, POD(dns.opt), .arg = "OPTION",
+	 .help = "option of the apps' resolv.conf (repeatable)"},
+	{"dns-search", OPT_LIST, POD(dns.search), .arg = "NAME",
+	 .help = "search domain of the apps' resolv.conf (repeatable)"},
 	{"host-tcti", OPT_STRING, POD(tpm.host_tcti), .arg = "CONF",
 	 .help = "how tpm2-tss gets to the host's TPM (default: device:/dev/tpmrm0)"},
 	{"host-tpm", OPT_STRING, POD(tpm.host), .dflt = "auto", .arg = "auto|on|off",
 	 .help = "record the launch in PCR 15 of the host's TPM; auto: when there is one"},
 	{"hostname", OPT_STRING, POD(hostname), .arg = "NAME",
 	 .help = "host name of the pod (default: rkt- and the pod's UUID)"},
+	{"hosts-entry", OPT_LIST, POD(dns.hosts), .arg = "IP=NAME",
+	 .help = "line of the apps' hosts file; or host: the host's (repeatable)"},
 	{"interactive", OPT_BOOL, POD(interactive),
 	 .help = "connect the app to this terminal; for a single app"},
+	{"net", OPT_STRING, POD(net), .noopt = "default", .arg = "NETWORKS",
+	 .help = "networks of the pod: none, or user: all that the user who runs it can reach, "
+		 "through passt (default: user; for root: none)"},
 	{"require-measured", OPT_STRING, POD(tpm.required), .arg = "FILE",
 	 .help = "start only what measures as this file of \"attest expected\" says"},
 	{"tpm", OPT_STRING, POD(tpm.tpm), .dflt = "auto", .arg = "auto|on|off",
@@ -98,6 +116,7 @@ void launch_free(struct launch *launch)
 		free(launch->apps[i].name);
 	}
 	free(launch->apps);
+	dns_free(&launch->dns);
 	json_object_put(launch->manifest);
 	json_object_put(launch->stage1.manifest);
 	store_close(launch->store);
@@ -295,6 +314,7 @@ int launch_parse(struct launch *launch, const struct option *table, const struct
 	launch->request.uid = geteuid();
 	launch->request.gid = getegid();
 	launch->request.set_env = launch->opts->set_env; /* borrowed */
+	launch->request.ports = launch->opts->ports;	 /* borrowed */
 	r = globals_apply(launch->globals, err);
 	if (r == 0)
 		r = check_request(launch, err);
@@ -334,32 +354,69 @@ int launch_prepare(struct launch *launch, struct error *err)
 	return r;
 }
 
-int launch_check_run(const struct launch *launch, size_t napps, struct error *err)
+/* The networks stage1 is told of; NULL: nothing is said, which is a network only where it has one. */
+static const char *networks(const struct launch *launch)
 {
-	if (launch->opts->interactive && napps > 1)
-		return error_set(err, -EINVAL, "--interactive is for a single app, not %zu", napps);
-	if (launch->opts->hostname && check_hostname(launch->opts->hostname, err) < 0)
-		return err->code;
-	/* prepare has no such options */
-	return launch->opts->tpm.tpm ? tpm_options_check(&launch->opts->tpm, err) : 0;
+	if (launch->opts->net)
+		return launch->opts->net;
+	return geteuid() != 0 && stage1_takes_disks(launch->stage1.manifest) ? "user" : NULL;
 }
 
-/* The run entry point's part of the options; hostname is the one the pod has by default. */
-static struct stage1_run how_to_run(const struct launch *launch, const char *hostname)
+int launch_check_run(const struct launch *launch, size_t napps, struct error *err)
 {
-	return (struct stage1_run){
-		.interactive = launch->opts->interactive,
-		.hostname = launch->opts->hostname ? launch->opts->hostname : hostname,
-		.hostname_given = launch->opts->hostname != NULL,
+	const struct launch_options *opts = launch->opts;
+	struct dns dns;
+	int r = 0;
+
+	if (opts->interactive && napps > 1)
+		return error_set(err, -EINVAL, "--interactive is for a single app, not %zu", napps);
+	if (opts->hostname)
+		r = check_hostname(opts->hostname, err);
+	if (r == 0 && opts->tpm.tpm) /* prepare has no such options */
+		r = tpm_options_check(&opts->tpm, err);
+	if (r == 0 && opts->net)
+		r = network_check(opts->net, err);
+	if (r == 0 && opts->net && opts->ports.n && !network_publishes(opts->net))
+		r = error_set(err, -EINVAL, "--port needs a network, not --net=%s", opts->net);
+	if (r < 0)
+		return r;
+	r = dns_make(&opts->dns, "", &dns, err);
+	if (r == 0)
+		dns_free(&dns);
+	return r;
+}
+
+/*
+ * The run entry point's part of the options, and the files that go with it. hostname is the one the
+ * pod has by default.
+ */
+static int how_to_run(struct launch *launch, const char *hostname, struct stage1_run *ret,
+		      struct error *err)
+{
+	const struct launch_options *opts = launch->opts;
+	int r;
+
+	*ret = (struct stage1_run){
+		.interactive = opts->interactive,
+		.hostname = opts->hostname ? opts->hostname : hostname,
+		.hostname_given = opts->hostname != NULL,
+		.net = networks(launch),
 	};
+	r = dns_make(&opts->dns, ret->hostname, &launch->dns, err);
+	if (r == 0)
+		r = dns_write(&launch->dns, launch->pod.fd, err);
+	if (r == 0)
+		r = pod_tpm_write(&opts->tpm, &launch->pods, &launch->pod, err);
+	ret->dns_mode = launch->dns.mode;
+	return r;
 }
 
 int launch_measure(struct launch *launch, const struct stage1_host *host, char **ret,
 		   size_t *ret_len, struct error *err)
 {
 	cleanup_free char *hostname = xasprintf("rkt-%s", launch->pod.uuid);
-	const struct stage1_run how = how_to_run(launch, hostname);
-	int r = pod_tpm_write(&launch->opts->tpm, &launch->pods, &launch->pod, err);
+	struct stage1_run how;
+	int r = how_to_run(launch, hostname, &how, err);
 
 	if (r < 0)
 		return r;
@@ -382,9 +439,9 @@ static int record(struct launch *launch, const struct strv *argv, struct error *
 int launch_exec(struct launch *launch, struct error *err)
 {
 	cleanup_free char *hostname = xasprintf("rkt-%s", launch->pod.uuid);
-	const struct stage1_run how = how_to_run(launch, hostname);
 	cleanup_strv struct strv argv = STRV_INIT;
-	int r = pod_tpm_write(&launch->opts->tpm, &launch->pods, &launch->pod, err);
+	struct stage1_run how;
+	int r = how_to_run(launch, hostname, &how, err);
 
 	if (r == 0)
 		r = pod_move(&launch->pods, &launch->pod, POD_RUN, err);

@@ -8,6 +8,7 @@
 #include "common/str.h"
 #include "stage0/attest/pod_tpm.h"
 #include "stage0/command.h"
+#include "stage0/dns.h"
 #include "stage0/grammar.h"
 #include "stage0/image/store.h"
 #include "stage0/pod.h"
@@ -19,7 +20,10 @@
 
 /* What their options are parsed into, those of the images apart. */
 struct launch_options {
+	struct dns_options dns;
 	char *hostname;
+	char *net;
+	struct strv ports;
 	bool inherit_env;
 	bool interactive;
 	bool no_overlay;
@@ -45,6 +49,7 @@ struct launch {
 	struct stage1_image stage1;
 	struct pod_app *apps; /* as many as images */
 	struct json_object *manifest;
+	struct dns dns;
 };
 
 #define LAUNCH_INIT(g, o)                                                                          \

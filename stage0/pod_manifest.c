@@ -14,6 +14,7 @@
 #include "stage0/command.h"
 #include "stage0/image_manifest.h"
 #include "stage0/isolator.h"
+#include "stage0/network.h"
 #include "stage0/options.h"
 
 /* The app's name: --name, or the last component of the image's name made valid. */
@@ -355,7 +356,7 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 		       struct json_object **ret, struct error *err)
 {
 	cleanup_json struct json_object *doc = json_object_new_object(), *reread = NULL;
-	struct json_object *list = json_object_new_array(), *annotations;
+	struct json_object *list = json_object_new_array(), *annotations, *ports;
 	int r;
 
 	json_add_string(doc, "acVersion", APPC_VERSION);
@@ -379,7 +380,13 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 	annotations = json_object_new_array();
 	json_object_array_add(annotations, nameval("coreos.com/rkt/stage1/mutable", "false"));
 	json_add(doc, "annotations", annotations);
-	json_add(doc, "ports", json_object_new_array());
+	ports = json_object_new_array();
+	json_add(doc, "ports", ports);
+	for (size_t i = 0; i < pod->ports.n; i++) {
+		r = port_add(ports, pod->ports.v[i], err);
+		if (r < 0)
+			return r;
+	}
 	r = json_parse(json_text(doc), strlen(json_text(doc)), "pod manifest", &reread, err);
 	if (r < 0)
 		return error_wrap(err, "an argument is no text (UTF-8)");

@@ -45,6 +45,7 @@ struct pod_request {
 	struct strv set_env;	  /* K=V: wins over everything */
 	struct strv set_env_file; /* K=V, read from files */
 	struct strv inherit_env;  /* K=V: only where nothing else sets K */
+	struct strv ports;	  /* NAME:[HOSTIP:]HOSTPORT */
 	unsigned uid, gid;	  /* the caller's, for images without an app */
 };
 

@@ -23,6 +23,7 @@
 /* Interface versions that brought an argument (rkt-behaviour 6.2). */
 #define VERSION_HOSTNAME 2
 #define VERSION_INSECURE 3
+#define VERSION_DNS	 4
 
 int stage1_find(const char *path, char **ret, struct error *err)
 {
@@ -103,12 +104,18 @@ static void run_arguments(struct strv *argv, unsigned long long version, const c
 
 	if (globals->debug)
 		strv_add(argv, "--debug");
+	if (run->net)
+		strv_add_owned(argv, xasprintf("--net=%s", run->net));
 	if (run->interactive)
 		strv_add(argv, "--interactive");
 	if (version >= VERSION_HOSTNAME)
 		strv_add_owned(argv, xasprintf("--hostname=%s", run->hostname));
 	else if (run->hostname_given)
 		log_warn("this stage1 does not know --hostname; it is ignored");
+	if (run->dns_mode && version >= VERSION_DNS)
+		strv_add_owned(argv, xasprintf("--dns-conf-mode=%s", run->dns_mode));
+	else if (run->dns_mode)
+		log_warn("this stage1 does not know --dns-conf-mode; it is ignored");
 	for (size_t i = 0; i < ARRAY_SIZE(insecure); i++) {
 		if (!(globals->insecure & insecure[i].bit))
 			continue;

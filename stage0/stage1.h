@@ -42,6 +42,8 @@ struct stage1_run {
 	bool interactive;
 	const char *hostname; /* never NULL */
 	bool hostname_given;  /* by the user */
+	const char *net;      /* NULL: nothing is said */
+	const char *dns_mode; /* NULL: the default */
 };
 
 /* The run entry point's program and arguments for the pod where it is now. */

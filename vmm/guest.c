@@ -74,6 +74,31 @@ static int add_disk(struct guest *guest, const struct guest_params *params,
 	return machine_add_virtio(guest->machine, &guest->disk[guest->ndisks++]->dev, err);
 }
 
+static int add_nics(struct guest *guest, struct podnet *podnet, struct loop *loop,
+		    struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < podnet->nnics; i++) {
+		struct podnet_nic *nic = &podnet->nic[i];
+		const struct net_params params = {
+			.backend = nic->backend,
+			.fd = nic->fd,
+			.index = i,
+			.mtu = nic->mtu,
+			.guard = nic->guard,
+		};
+
+		r = net_new(&params, loop, machine_memory(guest->machine), &guest->nic[i], err);
+		if (r < 0)
+			break;
+		nic->fd = -1;
+		guest->nnics++;
+		r = machine_add_virtio(guest->machine, &guest->nic[i]->dev, err);
+	}
+	return r;
+}
+
 static int add_memory(struct guest *guest, struct error *err)
 {
 	struct mem_params mem = {.plug = machine_plug, .ctx = guest->machine};
@@ -113,12 +138,14 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 		r = rng_new(machine_memory(guest->machine), &guest->rng, err);
 	if (r == 0)
 		r = machine_add_virtio(guest->machine, &guest->rng->dev, err);
+	if (r == 0)
+		r = add_nics(guest, params->net, loop, err);
 	return r == 0 ? add_memory(guest, err) : r;
 }
 
 void guest_describe(const struct shape *shape, bool serial, struct firmware_params *ret)
 {
-	unsigned n = shape->pod.napps + 2; /* vsock, entropy */
+	unsigned n = shape->pod.napps + 2 + shape->net.nnics; /* vsock, entropy */
 
 	if (shape->memory > GUEST_BOOT_MEMORY)
 		n += 2; /* memory, balloon */
@@ -243,6 +270,8 @@ void guest_free(struct guest *guest)
 		blk_free(guest->disk[i]);
 	vsock_free(guest->vsock);
 	rng_free(guest->rng);
+	for (unsigned i = 0; i < guest->nnics; i++)
+		net_free(guest->nic[i]);
 	mem_free(guest->mem);
 	balloon_free(guest->balloon);
 	machine_free(guest->machine);

@@ -13,6 +13,7 @@
 #include "vmm/machine.h"
 #include "vmm/mem.h"
 #include "vmm/pod.h"
+#include "vmm/podnet.h"
 #include "vmm/rng.h"
 #include "vmm/shape.h"
 #include "vmm/vsock.h"
@@ -32,6 +33,8 @@ struct guest {
 	unsigned ndisks;
 	struct vsock *vsock;
 	struct rng *rng;
+	struct net *nic[PLAN_NICS_MAX];
+	unsigned nnics;
 	struct mem *mem;	 /* NULL: the guest boots with all it gets */
 	struct balloon *balloon; /* likewise */
 	int kernel;		 /* owned, for the guest's last words */
@@ -43,6 +46,7 @@ struct guest {
 struct guest_params {
 	const struct shape *shape;
 	const struct stage1_args *args;
+	struct podnet *net; /* its descriptors become the NICs' */
 	int pod_dir;
 	int boot_dir;	      /* guest_boot_dir() */
 	const char *writable; /* where files may be written while the guest runs */

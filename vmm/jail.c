@@ -14,6 +14,7 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
@@ -47,7 +48,6 @@ static const int process_calls[] = {
 	SYS_sendto,
 	SYS_sendmsg,
 	SYS_shutdown,
-
 	SYS_poll,
 	SYS_ppoll,
 	/* disks, kernel log of a dead guest */
@@ -75,6 +75,7 @@ static const int process_calls[] = {
 	SYS_fsync,
 	SYS_lseek,
 	SYS_getcwd,
+	SYS_timerfd_settime,
 	/* memory and threads of our own; PROT_EXEC is looked at below */
 	SYS_munmap,
 	SYS_mremap,
@@ -102,6 +103,7 @@ static const unsigned process_ioctls[] = {
 	KVM_SET_USER_MEMORY_REGION, /* virtio-mem */
 	KVM_SIGNAL_MSI,		    /* the serial port */
 	KVM_SET_GSI_ROUTING,
+	TUNSETOFFLOAD,
 	TIOCGWINSZ,
 	TCGETS,
 	TCSETS,

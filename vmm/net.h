@@ -118,6 +118,7 @@ struct net_params {
 
 /* LOOP_NET's index: of the NIC, and whether it is the timer's event. */
 #define NET_EVENT(index, timer) ((index) << 1 | (timer))
+#define NET_EVENT_NIC(event)	((event) >> 1)
 
 /*
  * Make a NIC and have the loop look after it. On success fd is its own, otherwise it stays the

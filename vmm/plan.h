@@ -8,12 +8,14 @@
 
 #include "common/error.h"
 #include "vmm/pod.h"
+#include "vmm/podnet.h"
 
 /* From the pod to the bytes of AGENT_PLAN (vmm/agent_proto.h). */
 
 struct plan_args {
 	const char *hostname;
-	bool tpm;		/* the guest has one: init binds its driver */
+	bool tpm; /* the guest has one: init binds its driver */
+	const struct podnet *net;
 	uint64_t memory;	/* bytes init waits for; 0: what the guest booted with is all */
 	bool interactive;	/* the single app gets our stdin */
 	bool tty;		/* ... and it is a terminal */

@@ -359,7 +359,9 @@ int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *
 		return error_wrap(err, "pod manifest");
 	if (!kind || strcmp(kind, "PodManifest"))
 		return error_set(err, -EINVAL, "pod manifest: acKind is not PodManifest");
-	if (parse_apps(&pod, apps, err) < 0)
+	pod.ports = xcalloc(POD_PORTS_MAX, sizeof(pod.ports[0]));
+	if (parse_apps(&pod, apps, err) < 0 ||
+	    pod_ports_parse(root, pod.ports, POD_PORTS_MAX, &pod.nports, err) < 0)
 		return error_wrap(err, "pod manifest");
 	*ret = pod;
 	pod = (struct pod_spec){.apps = NULL};
@@ -389,6 +391,7 @@ void pod_free(struct pod_spec *pod)
 		free(app->gids);
 	}
 	free(pod->apps);
+	free(pod->ports);
 	strv_free(&pod->notes);
 	*pod = (struct pod_spec){.apps = NULL};
 }

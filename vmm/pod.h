@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/str.h"
+#include "vmm/pod_port.h"
 
 /*
  * The pod manifest (appc PodManifest, as a stage0 writes it to the file "pod") as what a machine
@@ -52,6 +53,8 @@ struct pod_app {
 struct pod_spec {
 	struct pod_app *apps;
 	unsigned napps;
+	struct pod_port *ports; /* published */
+	unsigned nports;
 	struct strv notes; /* what the manifest asks for and does not get, a line each */
 };
 

@@ -332,6 +332,15 @@ static void show_fault(struct podrun *run, uint32_t index)
 		log_warn("the guest's driver of %s broke a rule: %s", dev->name, fault);
 }
 
+static void on_net(struct podrun *run, const struct loop_event *event)
+{
+	uint32_t nic = NET_EVENT_NIC(event->index);
+
+	if (!net_event(run->guest->nic[nic], event->index, event->events))
+		log_warn("network %s is gone: its process ended, or made no sense",
+			 run->shape.net.nic[nic].name);
+}
+
 static int on_event(struct podrun *run, const struct loop_event *event, struct error *err)
 {
 	struct vsock *vs = run->guest->vsock;
@@ -345,12 +354,14 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	case LOOP_VSOCK:
 		vsock_wake(vs);
 		return 0;
+	case LOOP_NET:
+		on_net(run, event);
+		return 0;
 	case LOOP_SIGNAL:
 	case LOOP_VCPU:
 	case LOOP_STREAM_OUT:
 	case LOOP_STREAM_IN:
 	case LOOP_CONTROL:
-	case LOOP_NET:
 		break;
 	}
 	vsock_lock(vs);
@@ -388,6 +399,13 @@ static int loop_until_done(struct podrun *run, struct error *err)
 	return r;
 }
 
+static int write_net_info(const struct podrun *run, struct error *err)
+{
+	cleanup_free char *json = podnet_info(&run->shape.net);
+
+	return stage1_write_net_info(AT_FDCWD, json, err);
+}
+
 /*
  * The files that say that the pod runs. Before the machine starts: afterwards nothing can be written
  * but below STAGE1_STATE_DIR.
@@ -399,7 +417,7 @@ static int announce(struct podrun *run, struct error *err)
 	if (r == 0)
 		r = stage1_write_pid(AT_FDCWD, err);
 	if (r == 0)
-		r = stage1_write_net_info(AT_FDCWD, err);
+		r = write_net_info(run, err);
 	if (r == 0)
 		r = control_open(&run->control, &run->loop, err);
 	return r;
@@ -426,14 +444,18 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	run->start_ns = run->mark_ns = start_ns;
 	run->loop.epfd = run->sigfd = run->control.fd = -1;
 	run->tty = (struct tty)TTY_INIT;
+	run->shape.net = (struct podnet)PODNET_INIT;
 	r = podrun_set_up(run, err);
 	if (r == 0)
 		r = announce(run, err);
+	if (r == 0)
+		r = podnet_wait(&run->shape.net, err);
 	if (r == 0)
 		r = machine_start(run->guest->machine, err);
 	if (r < 0) {
 		control_close(&run->control);
 		tty_restore(&run->tty);
+		podnet_free(&run->shape.net);
 		return r;
 	}
 	run->deadline_ns = deadline(POD_BOOT_DEADLINE_MS);
@@ -443,6 +465,7 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 			  (double)(run->guest->machine->vcpus.first_run_ns - start_ns) / 1e6);
 	if (r < 0 || run->phase != PHASE_DONE)
 		finish(run);
+	podnet_end(&run->shape.net);
 	control_close(&run->control);
 	tty_restore(&run->tty);
 	error = streams_error(run->streams);

@@ -133,6 +133,7 @@ static int make_guest(struct podrun *run, struct error *err)
 	struct guest_params params = {
 		.shape = &run->shape,
 		.args = run->args,
+		.net = &run->shape.net,
 		.pod_dir = AT_FDCWD,
 		.boot_dir = boot_dir,
 		.writable = STAGE1_STATE_DIR,
@@ -171,6 +172,8 @@ int podrun_set_up(struct podrun *run, struct error *err)
 	r = loop_init(&run->loop, err);
 	if (r == 0)
 		r = catch_signals(run, err);
+	if (r == 0)
+		r = podnet_start(&run->shape.net, &run->pod, err);
 	if (r == 0)
 		r = make_guest(run, err);
 	return r;

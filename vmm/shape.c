@@ -83,6 +83,8 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 	if (r < 0)
 		return r;
 	r = share_tpm(&shape, err);
+	if (r == 0)
+		r = podnet_plan(args, &shape.pod, &shape.net, err);
 	if (r < 0) {
 		pod_free(&shape.pod);
 		return r;
@@ -100,10 +102,12 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 		.tpm = shape.guest_tpm,
 	};
 	*ret = shape;
+	ret->plan.net = &ret->net;
 	return 0;
 }
 
 void shape_free(struct shape *shape)
 {
+	podnet_free(&shape->net);
 	pod_free(&shape->pod);
 }

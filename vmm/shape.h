@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "vmm/plan.h"
 #include "vmm/pod.h"
+#include "vmm/podnet.h"
 #include "vmm/stage1.h"
 
 /* What a pod becomes on a host, before anything of it is made: the same for a launch and for its measurement. */
@@ -27,6 +28,7 @@ struct shape_host {
 
 struct shape {
 	struct pod_spec pod;   /* owned; with what the arguments change */
+	struct podnet net;     /* owned; nothing of it is started */
 	struct plan_args plan; /* without what a terminal adds */
 	uint64_t memory;       /* bytes, as guest_memory() gives */
 	unsigned ncpus;

@@ -110,8 +110,8 @@ int stage1_parse(int argc, char *const *argv, struct stage1_args *ret, struct er
 }
 
 /*
- * The pod has a loop-back interface and no other. "default", which a stage0 passes when nobody
- * asked for a network, is not refused for that; one that was asked for by name is.
+ * A pod has the user's network or none. "default", which a stage0 passes when nobody asked for a
+ * network, is not refused for that; one that was asked for by name is.
  */
 static int check_net(const char *net, struct error *err)
 {
@@ -127,7 +127,7 @@ static int check_net(const char *net, struct error *err)
 			return error_set(err, -ENOTSUP,
 					 "failed to setup network: a pod in a VM can not have the "
 					 "host's network");
-		if (strcmp(name, "none") && strcmp(name, "default") &&
+		if (strcmp(name, "none") && strcmp(name, "user") && strcmp(name, "default") &&
 		    strcmp(name, "default-restricted"))
 			return error_set(err, -ENOENT, "failed to setup network: no network \"%s\"",
 					 name);
@@ -199,9 +199,9 @@ int stage1_write_pid(int dirfd, struct error *err)
 	return put_text(dirfd, "pid", text, err);
 }
 
-int stage1_write_net_info(int dirfd, struct error *err)
+int stage1_write_net_info(int dirfd, const char *json, struct error *err)
 {
-	return put_text(dirfd, "net-info.json", "[]", err);
+	return put_text(dirfd, "net-info.json", json, err);
 }
 
 int stage1_write_ready(int dirfd, struct error *err)

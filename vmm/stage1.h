@@ -43,7 +43,7 @@ int stage1_keep_lock(struct error *err) __attribute__((nonnull));
 
 /* Files below the pod directory dirfd. Readers see the old or the new text. */
 int stage1_write_pid(int dirfd, struct error *err) __attribute__((nonnull));
-int stage1_write_net_info(int dirfd, struct error *err) __attribute__((nonnull));
+int stage1_write_net_info(int dirfd, const char *json, struct error *err) __attribute__((nonnull));
 int stage1_write_ready(int dirfd, struct error *err) __attribute__((nonnull));
 /* rkt/status/APP */
 int stage1_write_status(int dirfd, const char *app, int code, struct error *err)

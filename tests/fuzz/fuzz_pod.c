@@ -10,7 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct plan_args args = {.hostname = "pod", .memory = 1};
+	static const struct podnet net = PODNET_INIT;
+	const struct plan_args args = {.hostname = "pod", .net = &net, .memory = 1};
 	struct error err = ERROR_INIT;
 	struct pod_spec pod;
 	uint8_t *plan;

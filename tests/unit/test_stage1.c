@@ -143,7 +143,7 @@ static void the_pod_directory_gets_its_files(void **state)
 	assert_int_equal(mkdirat(dir->fd, "stage1/rootfs", 0755), 0);
 	assert_int_equal(stage1_write_pid(dir->fd, &err), 0);
 	reads(dir, "pid", pid);
-	assert_int_equal(stage1_write_net_info(dir->fd, &err), 0);
+	assert_int_equal(stage1_write_net_info(dir->fd, "[]", &err), 0);
 	reads(dir, "net-info.json", "[]");
 	assert_int_equal(stage1_write_ready(dir->fd, &err), 0);
 	assert_int_equal(readlinkat(dir->fd, "stage1/rootfs/rkt/supervisor-status", target, 15), 5);

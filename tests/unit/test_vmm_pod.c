@@ -20,6 +20,8 @@
 	"{\"name\":\"a\",\"image\":{},\"app\":{\"exec\":[\"/bin/x\",\"y\"],\"user\":\"0\","        \
 	"\"group\":\"0\"" more "}}"
 
+static const struct podnet no_net = PODNET_INIT;
+
 static void parse(const char *text, struct pod_spec *ret)
 {
 	struct error err = ERROR_INIT;
@@ -203,9 +205,68 @@ static const uint8_t *record(const uint8_t *plan, size_t len, uint16_t tag, unsi
 	return NULL;
 }
 
+static void the_plan_tells_of_networks(void **state)
+{
+	struct podnet net = PODNET_INIT;
+	struct plan_args args = {.hostname = "h", .net = &net};
+	struct error err = ERROR_INIT;
+	struct plan_address address;
+	struct plan_route route;
+	cleanup_free char *info = NULL;
+	struct pod_spec pod;
+	const uint8_t *p;
+	uint8_t *plan;
+	uint32_t n;
+	size_t len;
+
+	(void)state;
+	parse(POD(APP("")), &pod);
+	net.nnics = 1;
+	net.nic[0] =
+		(struct podnet_nic){.name = "user",
+				    .fd = -1,
+				    .mtu = 1500,
+				    .naddresses = 1,
+				    .nroutes = 1,
+				    .address[0] = {.family = 4, .prefix = 24, .ip = {10, 0, 2, 15}},
+				    .route[0] = {.family = 4, .via = {10, 0, 2, 2}}};
+	net.resolv = xstrdup("nameserver 10.0.2.3\n");
+	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
+	p = record(plan, len, PLAN_NIC, 0, &n);
+	assert_memory_equal(p, "\xdc\5\0\0", 4);
+	p = record(plan, len, PLAN_ADDRESS, 0, &n);
+	assert_int_equal(n, sizeof(address));
+	memcpy(&address, p, n);
+	assert_int_equal(address.ip[3], 15);
+	p = record(plan, len, PLAN_ROUTE, 0, &n);
+	assert_int_equal(n, sizeof(route));
+	memcpy(&route, p, n);
+	assert_int_equal(route.via[3], 2);
+	p = record(plan, len, PLAN_RESOLV, 0, &n);
+	assert_memory_equal(p, "nameserver 10.0.2.3\n", n);
+	p = record(plan, len, PLAN_HOSTS, 0, &n);
+	assert_non_null(memmem(p, n, "localhost4.localdomain4 h\n", 26));
+	assert_null(record(plan, len, PLAN_HOSTS_SET, 0, &n));
+	free(plan);
+
+	net.hosts = xstrdup("mine");
+	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
+	assert_null(record(plan, len, PLAN_HOSTS, 0, &n));
+	p = record(plan, len, PLAN_HOSTS_SET, 0, &n);
+	assert_memory_equal(p, "mine", n);
+	free(plan);
+
+	info = podnet_info(&net);
+	assert_string_equal(info, "[{\"netName\":\"user\",\"netConf\":\"\",\"pluginPath\":\"\","
+				  "\"ifName\":\"eth0\",\"ip\":\"10.0.2.15\",\"args\":\"\","
+				  "\"mask\":\"255.255.255.0\"}]");
+	podnet_free(&net);
+	pod_free(&pod);
+}
+
 static void the_plan_says_what_the_manifest_says(void **state)
 {
-	struct plan_args args = {.hostname = "h", .memory = GIB};
+	struct plan_args args = {.hostname = "h", .net = &no_net, .memory = GIB};
 	struct error err = ERROR_INIT;
 	struct pod_spec pod;
 	uint32_t n, flags;
@@ -248,7 +309,7 @@ static void the_plan_says_what_the_manifest_says(void **state)
 
 static void interactive_means_a_terminal_where_there_is_one(void **state)
 {
-	struct plan_args args = {.hostname = "h", .interactive = true};
+	struct plan_args args = {.hostname = "h", .net = &no_net, .interactive = true};
 	struct pod_spec pod;
 
 	(void)state;
@@ -264,7 +325,7 @@ static void interactive_means_a_terminal_where_there_is_one(void **state)
 static void a_plan_over_its_bound_is_an_error(void **state)
 {
 	cleanup_free char *value = xcalloc(1, AGENT_PLAN_MAX + 1);
-	struct plan_args args = {.hostname = "h"};
+	struct plan_args args = {.hostname = "h", .net = &no_net};
 	struct error err = ERROR_INIT;
 	struct pod_spec pod;
 	uint8_t *plan;
@@ -316,6 +377,7 @@ int main(void)
 		cmocka_unit_test(isolators_size_the_machine_and_bound_capabilities),
 		cmocka_unit_test(hostile_manifests_are_refused_with_a_reason),
 		cmocka_unit_test(more_apps_than_a_machine_has_disks_for_are_refused),
+		cmocka_unit_test(the_plan_tells_of_networks),
 		cmocka_unit_test(the_plan_says_what_the_manifest_says),
 		cmocka_unit_test(interactive_means_a_terminal_where_there_is_one),
 		cmocka_unit_test(a_plan_over_its_bound_is_an_error),

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage0/network.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "stage0/acname.h"
+
+/* One item: a name, and behind a colon arguments K=V;K=V for its plugin. */
+static int check_item(const char *item, struct strv *names, struct error *err)
+{
+	cleanup_free char *name = xstrndup(item, strcspn(item, ":"));
+	const char *args = strchr(item, ':');
+
+	if (!*name)
+		return error_set(err, -EINVAL, "--net: a network without a name");
+	if (args && strchr(args + 1, ':'))
+		return error_set(err, -EINVAL, "--net: \"%s\" has more than one colon", item);
+	if (args && (strcmp(name, "host") == 0 || strcmp(name, "all") == 0))
+		return error_set(err, -EINVAL, "--net: %s takes no arguments", name);
+	if (strv_contains(names, name))
+		return error_set(err, -EEXIST, "--net: %s is given twice", name);
+	strv_add(names, name);
+	return 0;
+}
+
+int network_check(const char *text, struct error *err)
+{
+	cleanup_strv struct strv items = STRV_INIT, names = STRV_INIT;
+	int r = 0;
+
+	if (!*text)
+		return 0;
+	strv_split(&items, text, ',');
+	for (size_t i = 0; r == 0 && i < items.n; i++)
+		r = check_item(items.v[i], &names, err);
+	return r;
+}
+
+bool network_publishes(const char *text)
+{
+	cleanup_strv struct strv items = STRV_INIT;
+
+	strv_split(&items, text, ',');
+	return strcmp(text, "none") != 0 && !strv_contains(&items, "host");
+}
+
+/* "80", "80/tcp", "53/udp": a port said by its number. */
+static bool parse_number(const char *name, unsigned long long *ret_port, const char **ret_protocol)
+{
+	cleanup_free char *digits = xstrndup(name, strcspn(name, "/"));
+	const char *slash = strchr(name, '/');
+
+	*ret_protocol = slash ? slash + 1 : "tcp";
+	return str_to_u64(digits, UINT16_MAX, ret_port) && *ret_port &&
+	       (strcmp(*ret_protocol, "tcp") == 0 || strcmp(*ret_protocol, "udp") == 0);
+}
+
+static bool is_address(const char *text)
+{
+	uint8_t binary[16];
+
+	return inet_pton(strchr(text, ':') ? AF_INET6 : AF_INET, text, binary) == 1;
+}
+
+static struct json_object *pod_port(const char *name, unsigned long long port, const char *protocol)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_string(obj, "name", name);
+	json_add_string(obj, "protocol", protocol);
+	json_add_int(obj, "port", (int64_t)port);
+	json_add_int(obj, "count", 1);
+	return obj;
+}
+
+int port_add(struct json_object *list, const char *text, struct error *err)
+{
+	cleanup_free char *name = xstrndup(text, strcspn(text, ":")), *ip = NULL;
+	const char *rest = strchr(text, ':'), *colon = strrchr(text, ':'), *protocol;
+	unsigned long long host, port;
+	struct json_object *entry;
+	bool by_number = parse_number(name, &port, &protocol);
+
+	if (!rest || (!by_number && !acname_is_valid(name)))
+		return error_set(err, -EINVAL, "--port: \"%s\" is not NAME:[HOSTIP:]HOSTPORT",
+				 text);
+	if (!str_to_u64(colon + 1, UINT16_MAX, &host) || !host)
+		return error_set(err, -EINVAL, "--port: \"%s\" has no host port at its end", text);
+	if (colon > rest)
+		ip = xstrndup(rest + 1, (size_t)(colon - rest - 1));
+	if (ip && !is_address(ip))
+		return error_set(err, -EINVAL, "--port: \"%s\" is no address", ip);
+	if (by_number && strchr(name, '/'))
+		*strchr(name, '/') = '-'; /* in a manifest it is a name */
+	entry = json_object_new_object();
+	json_add_string(entry, "name", name);
+	json_add_int(entry, "hostPort", (int64_t)host);
+	if (ip)
+		json_add_string(entry, "hostIP", ip);
+	if (by_number)
+		json_add(entry, "podPort", pod_port(name, port, protocol));
+	json_object_array_add(list, entry);
+	return 0;
+}

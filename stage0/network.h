@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_NETWORK_H
+#define STAGE0_NETWORK_H
+
+#include "common/error.h"
+#include "common/json.h"
+#include "common/str.h"
+
+/* What the command line says about networks (rkt-behaviour 8.1, 8.6). */
+
+/*
+ * Check the value of --net: names with arguments, "none", "host", "default", "user". "" is default.
+ * Whether there is such a network is stage1's to find out.
+ */
+int network_check(const char *text, struct error *err) __attribute__((nonnull));
+
+/* Whether the networks are none but loop-back, or the host's: no port can be published on them. */
+bool network_publishes(const char *text) __attribute__((nonnull));
+
+/*
+ * Add "NAME:[HOSTIP:]HOSTPORT" to a pod manifest's list of ports. NAME is an app's port, or the number
+ * of one: "80", "53/udp".
+ */
+int port_add(struct json_object *list, const char *text, struct error *err)
+	__attribute__((nonnull));
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_PODNET_H
+#define VMM_PODNET_H
+
+#include "common/error.h"
+#include "vmm/agent_proto.h"
+#include "vmm/net.h"
+#include "vmm/passt.h"
+#include "vmm/pod.h"
+#include "vmm/stage1.h"
+
+/*
+ * The pod's networks (rkt-behaviour.md section 8): from what stage0 asks for to the NICs of the
+ * machine and what init is told of them. --net=user is passt; none, and default where stage0 names
+ * no other, is the loop-back interface alone.
+ */
+
+struct podnet_nic {
+	const char *name; /* of the network */
+	const struct net_backend *backend;
+	int fd; /* owned until the machine has it */
+	uint16_t mtu;
+	struct net_guard guard;
+	unsigned naddresses, nroutes;
+	struct plan_address address[PLAN_ADDRESSES_MAX];
+	struct plan_route route[PLAN_ROUTES_MAX];
+};
+
+struct podnet {
+	struct podnet_nic nic[PLAN_NICS_MAX];
+	unsigned nnics;
+	char *resolv; /* of /etc/resolv.conf; NULL: the image's */
+	char *hosts;  /* of /etc/hosts; NULL: the image's, or one of init's */
+	struct passt passt;
+	int stream; /* to it; the NIC's */
+};
+
+#define PODNET_INIT                                                                                \
+	{                                                                                          \
+		.passt = PASST_NONE                                                                \
+	}
+
+/* What is asked for, with nothing started. *ret is podnet_free()d. */
+int podnet_plan(const struct stage1_args *args, const struct pod_spec *pod, struct podnet *ret,
+		struct error *err) __attribute__((nonnull));
+/* Start it; podnet_wait() before the guest counts on it. */
+int podnet_start(struct podnet *net, const struct pod_spec *pod, struct error *err)
+	__attribute__((nonnull));
+int podnet_wait(struct podnet *net, struct error *err) __attribute__((nonnull));
+/* Let a network's process end, and see it end, from where no process can be killed (the jail). */
+void podnet_end(struct podnet *net) __attribute__((nonnull));
+void podnet_free(struct podnet *net) __attribute__((nonnull));
+
+/* The text of net-info.json. The caller frees it. */
+char *podnet_info(const struct podnet *net) __attribute__((nonnull));
+
+#endif
