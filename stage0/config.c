@@ -84,7 +84,7 @@ struct config_registry *config_find_registry(const struct config *config, const 
 	return NULL;
 }
 
-static int read_file(struct config *config, int fd, const char *dir, const char *name,
+static int read_file(int fd, const char *name, config_document_fn *each, void *arg,
 		     struct error *err)
 {
 	cleanup_json struct json_object *doc = NULL;
@@ -94,7 +94,7 @@ static int read_file(struct config *config, int fd, const char *dir, const char 
 
 	if (r == 0)
 		r = json_parse(text, len, name, &doc, err);
-	return r < 0 ? r : config_read_document(config, dir, doc, err);
+	return r < 0 ? r : each(arg, doc, err);
 }
 
 /* The names of the regular files in fd that end in .json, sorted, so that messages are the same. */
@@ -123,8 +123,8 @@ static int compare_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int read_subdirectory(struct config *config, const char *top, const char *sub,
-			     struct error *err)
+int config_each_document(const char *top, const char *sub, config_document_fn *each, void *arg,
+			 struct error *err)
 {
 	cleanup_free char *path = xasprintf("%s/%s", top, sub);
 	cleanup_strv struct strv names = STRV_INIT;
@@ -142,11 +142,32 @@ static int read_subdirectory(struct config *config, const char *top, const char 
 	if (names.n)
 		qsort(names.v, names.n, sizeof(*names.v), compare_text);
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		r = read_file(config, fd, sub, names.v[i], err);
+		r = read_file(fd, names.v[i], each, arg, err);
 		if (r < 0)
 			error_wrap(err, "%s/%s", path, names.v[i]);
 	}
 	return r;
+}
+
+/* A subdirectory being read into a struct config. */
+struct reading {
+	struct config *config;
+	const char *sub;
+};
+
+static int read_document(void *arg, struct json_object *doc, struct error *err)
+{
+	const struct reading *reading = arg;
+
+	return config_read_document(reading->config, reading->sub, doc, err);
+}
+
+static int read_subdirectory(struct config *config, const char *top, const char *sub,
+			     struct error *err)
+{
+	struct reading reading = {config, sub};
+
+	return config_each_document(top, sub, read_document, &reading, err);
 }
 
 /* Take over what is set, freeing what was there. */

@@ -13,6 +13,14 @@
 int config_read_document(struct config *config, const char *dir, struct json_object *doc,
 			 struct error *err) __attribute__((nonnull(1, 2, 4)));
 
+/*
+ * Call each for every document TOP/SUB/NAME.json, in the order of their names, until it fails; its
+ * error then names the file. No such directory is no document.
+ */
+typedef int config_document_fn(void *arg, struct json_object *doc, struct error *err);
+int config_each_document(const char *top, const char *sub, config_document_fn *each, void *arg,
+			 struct error *err) __attribute__((nonnull(1, 2, 3, 5)));
+
 /* The entry of exactly this key, or NULL. */
 struct config_auth *config_find_auth(const struct config *config, const char *host)
 	__attribute__((nonnull));
