@@ -118,10 +118,10 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 	const char *prefix = trust->root ? NULL : trust->prefix;
 	const struct config_dirs dirs = globals_config_dirs(globals);
 	cleanup_config struct config config = CONFIG_INIT;
-	struct key_import import = {
+	struct trust_web web = {.config = &config, .allow_http = trust->allow_http};
+	const struct key_import import = {
 		.dirs = &dirs,
-		.config = &config,
-		.allow_http = trust->allow_http,
+		.web = &web,
 		.review = trust->skip_review ? NULL : review_key,
 		.priv = without_terminal,
 		.info = on_info,
@@ -134,11 +134,11 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 		return usage_error(globals->prog, &cmd_trust, "name a prefix, or keys with --root");
 	if (check_request(globals, trust, args, &err) < 0 ||
 	    globals_config(globals, &config, &err) < 0 ||
-	    new_http(globals, trust->allow_http, &import.http, &err) < 0)
+	    new_http(globals, trust->allow_http, &web.http, &err) < 0)
 		log_error("%s", err.msg);
 	else
 		failed = import_all(&import, prefix, args);
-	http_free(import.http);
+	http_free(web.http);
 	return failed ? EXIT_FAILED : 0;
 }
 

@@ -24,6 +24,18 @@ static void date(int64_t seconds, char ret[32])
 		snprintf(ret, 32, "some day");
 }
 
+/* What has no name of its own counts under the keys for all names. */
+static const char *label(const char *name)
+{
+	return *name ? name : "the image";
+}
+
+static char *advice(const char *name)
+{
+	return *name ? xasprintf("\"trust --prefix=%s KEYFILE\"", name)
+		     : xstrdup("\"trust --root KEYFILE\"");
+}
+
 /* Who signed, for messages: the fingerprint and the first user ID. */
 static char *who(const struct signer *signer)
 {
@@ -63,7 +75,7 @@ static int check_faults(const struct signers *signers, const struct keyring *key
 static int refuse_unknown(const struct signers *signers, const struct strv *trusted,
 			  const char *name, struct error *err)
 {
-	cleanup_free char *signer = NULL;
+	cleanup_free char *signer = NULL, *how = advice(name);
 
 	for (size_t i = 0; i < signers->n; i++) {
 		if (signers->signer[i].verdict == SIGNATURE_UNKNOWN)
@@ -71,15 +83,15 @@ static int refuse_unknown(const struct signers *signers, const struct strv *trus
 		signer = who(&signers->signer[i]);
 		return error_set(err, -ENOKEY,
 				 "openpgp: signature made by %s, which is not trusted for %s "
-				 "(\"trust --prefix=%s KEYFILE\" would change that)",
-				 signer, name, name);
+				 "(%s would change that)",
+				 signer, label(name), how);
 	}
 	signer = who(&signers->signer[0]);
 	return error_set(err, -ENOKEY,
 			 "openpgp: signature made by unknown entity: %s, and %s for %s "
-			 "(\"trust --prefix=%s KEYFILE\" adds one)",
+			 "(%s adds one)",
 			 signer, trusted->n ? "only other keys are trusted" : "no key is trusted",
-			 name, name);
+			 label(name), how);
 }
 
 static int refuse(const struct signer *signer, const char *name, struct error *err)
@@ -158,14 +170,14 @@ int signers_decide(const struct signers *signers, const struct keyring *keys, co
 	const struct signer *best = NULL;
 	int r;
 
-	if (!keystore_name_is_valid(name))
+	if (*name && !keystore_name_is_valid(name))
 		return error_set(err, -EINVAL, "\"%s\" is not a name that keys are trusted for",
 				 name);
 	r = check_faults(signers, keys, name, err);
 	if (r < 0)
 		return r;
 	if (signers->n == 0)
-		return error_set(err, -EBADMSG, "%s: there is no signature", name);
+		return error_set(err, -EBADMSG, "%s: there is no signature", label(name));
 	keyring_fingerprints(keys, name, &trusted);
 	for (size_t i = 0; i < signers->n; i++) {
 		const struct signer *signer = &signers->signer[i];
@@ -176,9 +188,9 @@ int signers_decide(const struct signers *signers, const struct keyring *keys, co
 	if (!best)
 		return refuse_unknown(signers, &trusted, name, err);
 	if (best->verdict != SIGNATURE_VALID && best->verdict != SIGNATURE_KEY_EXPIRED)
-		return refuse(best, name, err);
+		return refuse(best, label(name), err);
 	if (best->verdict == SIGNATURE_KEY_EXPIRED && ret_warning)
-		*ret_warning = expiry_warning(best, name);
+		*ret_warning = expiry_warning(best, label(name));
 	*ret = best;
 	return 0;
 }

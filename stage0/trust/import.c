@@ -11,71 +11,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "common/file.h"
 #include "common/util.h"
 #include "stage0/fetch/discovery.h"
-#include "stage0/fetch/web_auth.h"
 #include "stage0/trust/keystore_priv.h"
-
-static bool is_https(const char *url)
-{
-	return strncasecmp(url, "https://", 8) == 0;
-}
-
-static int download(const struct key_import *import, const char *url, char **ret, size_t *ret_len,
-		    bool *ret_secure, struct error *err)
-{
-	cleanup_http_response struct http_response response = HTTP_RESPONSE_INIT;
-	cleanup_web_auth struct web_auth auth = WEB_AUTH_INIT;
-	struct http_request request = {
-		.url = url,
-		.allow_http = import->allow_http,
-		.body_max = KEY_FILE_MAX,
-	};
-	struct str body = STR_INIT;
-	int r = web_auth_for(import->config, url, "GET", time(NULL), &auth, err);
-
-	if (r < 0)
-		return r;
-	request.authorization = auth.authorization;
-	request.headers = (const char *const *)auth.headers.v;
-	r = http_fetch(import->http, &request, &response, &body, err);
-	if (r == 0 && response.status != 200)
-		r = http_status_error(&response, err);
-	if (r < 0) {
-		str_free(&body);
-		return r;
-	}
-	*ret_secure = is_https(url) && response.final_url && is_https(response.final_url);
-	if (!*ret_secure && !import->allow_http) {
-		str_free(&body);
-		return error_set(err, -EPERM, "%s: led to plain http, which is not allowed for keys",
-				 url);
-	}
-	*ret_len = body.len;
-	*ret = str_take(&body);
-	return 0;
-}
 
 /* The bytes at a location. *ret_secure: they came by https. */
 static int load(const struct key_import *import, const char *location, char **ret, size_t *ret_len,
 		bool *ret_secure, struct error *err)
 {
-	const char *scheme_end = strstr(location, "://");
-
 	*ret_secure = false;
-	if (!scheme_end)
+	if (!strstr(location, "://"))
 		return file_read(AT_FDCWD, location, KEY_FILE_MAX, ret, ret_len, err);
-	if (is_https(location))
-		return download(import, location, ret, ret_len, ret_secure, err);
-	if (strncasecmp(location, "http://", 7) != 0)
+	if (strncasecmp(location, "https://", 8) != 0 && strncasecmp(location, "http://", 7) != 0)
 		return error_set(err, -EINVAL, "%s: keys come from files, https and http",
 				 location);
-	if (!import->allow_http)
-		return error_set(err, -EPERM, "%s: plain http is not allowed for keys", location);
-	return download(import, location, ret, ret_len, ret_secure, err);
+	return trust_web_get(import->web, location, KEY_FILE_MAX, ret, ret_len, ret_secure, err);
 }
 
 static void tell(const struct key_import *import, char *line)
@@ -125,9 +77,9 @@ int key_import(const struct key_import *import, const char *prefix, const char *
 int key_import_discovered(const struct key_import *import, const char *prefix, struct error *err)
 {
 	const struct discovery discovery = {
-		.http = import->http,
-		.config = import->config,
-		.allow_http = import->allow_http,
+		.http = import->web->http,
+		.config = import->web->config,
+		.allow_http = import->web->allow_http,
 		.priv = import->priv,
 		.debug = import->debug,
 	};

@@ -5,16 +5,14 @@
 #include <stdbool.h>
 
 #include "common/error.h"
-#include "stage0/fetch/http.h"
 #include "stage0/trust/keystore.h"
+#include "stage0/trust/web.h"
 
 /* Getting keys from files and servers into the keystore (rkt-behaviour 2.7, images.md 10.2). */
 
 struct key_import {
 	const struct config_dirs *dirs;
-	const struct config *config; /* credentials */
-	struct http *http;
-	bool allow_http; /* plain http, for discovery and for keys */
+	const struct trust_web *web; /* also for discovery */
 	/*
 	 * Whether to trust the key of location for names under prefix (NULL: all names). 0: yes. -EPERM: no.
 	 * NULL: keys are trusted as they come.

@@ -209,6 +209,8 @@ static int read_prefixes(struct reading *reading, const char *name, struct error
 {
 	int r = 0;
 
+	if (name && !*name)
+		return 0;
 	if (!name) {
 		strv_add(&reading->todo, "");
 		for (size_t i = 0; r == 0 && i < reading->todo.n; i++)
@@ -267,7 +269,7 @@ int keyring_load(const struct config_dirs *dirs, const char *name, struct keyrin
 	};
 	cleanup_keyring struct keyring *keyring = xcalloc(1, sizeof(*keyring));
 
-	if (name && !keystore_name_is_valid(name))
+	if (name && *name && !keystore_name_is_valid(name))
 		return error_set(err, -EINVAL, "\"%s\" is not a name that keys are trusted for",
 				 name);
 	for (unsigned i = 0; i < ARRAY_SIZE(config); i++) {

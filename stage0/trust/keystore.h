@@ -34,7 +34,7 @@ bool keystore_name_is_valid(const char *text) __attribute__((nonnull));
 
 /*
  * Read the keys for one name, or with NULL all keys (for an image whose name is not known before
- * its manifest is). Only the files are read here; what is in them is looked at in the confined
+ * its manifest is), or with "" those that are for all names (for what has no name). Only the files are read here; what is in them is looked at in the confined
  * child of verify.h. The caller frees *ret.
  */
 int keyring_load(const struct config_dirs *dirs, const char *name, struct keyring **ret,

@@ -54,7 +54,7 @@ struct policy_image {
 	size_t ndocuments;
 };
 
-/* Gets the body of an https URL, at most max bytes. *ret is malloc()ed. -ENOENT: there is none. */
+/* Gets the body of an https URL, at most max bytes. *ret is malloc()ed and the caller's. */
 typedef int policy_download_fn(void *ctx, const char *url, size_t max, char **ret, size_t *ret_len,
 			       struct error *err);
 
@@ -68,7 +68,7 @@ struct policy_context {
 bool policy_covers(const struct policy *policy, const char *name) __attribute__((nonnull));
 
 /*
- * 0 when the image is accepted, with *ret_lines why. -EACCES when no rule covers it or its rule
+ * 0 when the image is accepted, and ret_lines gets why. -EACCES when no rule covers it or its rule
  * rejects it, or what the signatures said, with a message of one line.
  */
 int policy_check(const struct policy *policy, const struct policy_context *context,
