@@ -15,6 +15,7 @@
 #include "common/file.h"
 #include "common/spawn.h"
 #include "common/util.h"
+#include "vmm/tpm_command.h"
 
 #define CTRL_FD 3 /* in the child */
 
@@ -28,72 +29,7 @@
 
 #define INIT_KEEP_VOLATILE 0
 
-/* TPM 2.0 (TCG Library part 2) */
-#define TPM_ST_SESSIONS		   0x8002
-#define TPM_ST_NO_SESSIONS	   0x8001
-#define TPM_CC_HIERARCHYCHANGEAUTH 0x129
-#define TPM_CC_PCR_ALLOCATE	   0x12b
-#define TPM_CC_STARTUP		   0x144
-#define TPM_CC_SHUTDOWN		   0x145
-#define TPM_CC_PCR_EXTEND	   0x182
-#define TPM_RH_PLATFORM		   0x4000000c
-#define TPM_RS_PW		   0x40000009
-#define TPM_ALG_SHA1		   0x0004
-#define TPM_ALG_SHA256		   0x000b
-#define TPM_ALG_SHA384		   0x000c
-#define TPM_ALG_SHA512		   0x000d
-#define TPM_SU_CLEAR		   0x0000
-#define TPM_HEADER_SIZE		   10
-
-#define COMMAND_MAX 256 /* bytes of the commands made here */
-
-/* A TPM command being made: big endian, its size filled in at the end. */
-struct command {
-	uint8_t bytes[COMMAND_MAX];
-	size_t len;
-};
-
-static void put(struct command *c, const void *p, size_t len)
-{
-	assert(len <= sizeof(c->bytes) - c->len);
-	memcpy(c->bytes + c->len, p, len);
-	c->len += len;
-}
-
-static void put_u8(struct command *c, uint8_t v)
-{
-	put(c, &v, sizeof(v));
-}
-
-static void put_u16(struct command *c, uint16_t v)
-{
-	v = htobe16(v);
-	put(c, &v, sizeof(v));
-}
-
-static void put_u32(struct command *c, uint32_t v)
-{
-	v = htobe32(v);
-	put(c, &v, sizeof(v));
-}
-
-static void begin(struct command *c, uint16_t tag, uint32_t code)
-{
-	c->len = 0;
-	put_u16(c, tag);
-	put_u32(c, 0);
-	put_u32(c, code);
-}
-
-/* An authorization area with the empty password, as everything has in a fresh TPM. */
-static void put_empty_auth(struct command *c)
-{
-	put_u32(c, 9);
-	put_u32(c, TPM_RS_PW);
-	put_u16(c, 0);
-	put_u8(c, 0);
-	put_u16(c, 0);
-}
+#define TPM_SU_CLEAR 0x0000
 
 static int64_t now_ms(void)
 {
@@ -217,14 +153,21 @@ static int control(struct swtpm *swtpm, uint32_t code, const void *args, size_t 
 	return 0;
 }
 
+/*
+ * Nobody waits for the answer, since a vCPU would: what has come of those before is dropped here.
+ * After the launch the control channel has no other use. A TPM that does not hear of it finishes the
+ * command, which is as good.
+ */
 static void data_cancel(void *ctx)
 {
 	struct swtpm *swtpm = ctx;
-	struct error ignored = ERROR_INIT;
+	uint32_t code = htobe32(CMD_CANCEL), answer[16];
 
-	/* a TPM that does not hear of it finishes the command, which is as good */
-	if (swtpm->ctrl >= 0)
-		(void)control(swtpm, CMD_CANCEL, NULL, 0, NULL, 0, &ignored);
+	if (swtpm->ctrl < 0)
+		return;
+	while (recv(swtpm->ctrl, answer, sizeof(answer), MSG_DONTWAIT) > 0)
+		;
+	(void)!send(swtpm->ctrl, &code, sizeof(code), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 const struct tis_backend swtpm_backend = {data_send, data_receive, data_cancel};
@@ -258,9 +201,9 @@ static int send_data_fd(struct swtpm *swtpm, int fd, struct error *err)
 	return 0;
 }
 
-int swtpm_start(struct swtpm *swtpm, const char *state_dir, struct error *err)
+int swtpm_start(struct swtpm *swtpm, int state_dir, struct error *err)
 {
-	cleanup_free char *state = xasprintf("dir=%s,mode=0600", state_dir);
+	char state[] = "dir=.,mode=0600";
 	char ctrl_arg[] = "type=unixio,clientfd=3";
 	char *argv[] = {"swtpm",
 			"socket",
@@ -280,7 +223,8 @@ int swtpm_start(struct swtpm *swtpm, const char *state_dir, struct error *err)
 	int pair[2];
 	cleanup_fd int ours = -1, theirs = -1;
 	struct spawn_fd fds[1];
-	struct spawn_args args = {.path = "swtpm", .argv = argv, .cwd = -1, .fds = fds, .nfds = 1};
+	struct spawn_args args = {
+		.path = "swtpm", .argv = argv, .cwd = state_dir, .fds = fds, .nfds = 1};
 	int r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -296,15 +240,14 @@ int swtpm_start(struct swtpm *swtpm, const char *state_dir, struct error *err)
 }
 
 /* Run one of the launch's own commands; its response carries nothing we want but success. */
-static int run(struct swtpm *swtpm, struct command *c, const char *what, struct error *err)
+static int run(struct swtpm *swtpm, struct tpm_command *c, const char *what, struct error *err)
 {
-	uint32_t size = htobe32((uint32_t)c->len);
 	uint8_t response[TIS_BUFFER];
 	struct buf buf;
 	uint32_t rc;
 	int n;
 
-	memcpy(c->bytes + 2, &size, sizeof(size));
+	tpm_end(c);
 	if (!data_send(swtpm, 0, c->bytes, c->len))
 		return error_set(err, -EPIPE, "swtpm: %s: the process has ended", what);
 	n = data_receive(swtpm, response, sizeof(response), SWTPM_TIMEOUT_MS);
@@ -322,13 +265,13 @@ static int run(struct swtpm *swtpm, struct command *c, const char *what, struct 
 static int power_cycle(struct swtpm *swtpm, struct error *err)
 {
 	uint32_t flags = htobe32(INIT_KEEP_VOLATILE);
-	struct command c;
+	struct tpm_command c;
 	int r = control(swtpm, CMD_INIT, &flags, sizeof(flags), NULL, 0, err);
 
 	if (r < 0)
 		return r;
-	begin(&c, TPM_ST_NO_SESSIONS, TPM_CC_STARTUP);
-	put_u16(&c, TPM_SU_CLEAR);
+	tpm_begin(&c, TPM_ST_NO_SESSIONS, TPM_CC_STARTUP);
+	tpm_put_u16(&c, TPM_SU_CLEAR);
 	return run(swtpm, &c, "TPM2_Startup", err);
 }
 
@@ -344,24 +287,24 @@ static int allocate_banks(struct swtpm *swtpm, struct error *err)
 		{TPM_ALG_SHA384, 0xff},
 		{TPM_ALG_SHA512, 0x00},
 	};
-	struct command c;
+	struct tpm_command c;
 	int r;
 
-	begin(&c, TPM_ST_SESSIONS, TPM_CC_PCR_ALLOCATE);
-	put_u32(&c, TPM_RH_PLATFORM);
-	put_empty_auth(&c);
-	put_u32(&c, ARRAY_SIZE(banks));
+	tpm_begin(&c, TPM_ST_SESSIONS, TPM_CC_PCR_ALLOCATE);
+	tpm_put_u32(&c, TPM_RH_PLATFORM);
+	tpm_put_auth(&c, NULL, 0);
+	tpm_put_u32(&c, ARRAY_SIZE(banks));
 	for (size_t i = 0; i < ARRAY_SIZE(banks); i++) {
-		put_u16(&c, banks[i].alg);
-		put_u8(&c, EVENTLOG_PCRS / 8);
+		tpm_put_u16(&c, banks[i].alg);
+		tpm_put_u8(&c, EVENTLOG_PCRS / 8);
 		for (unsigned byte = 0; byte < EVENTLOG_PCRS / 8; byte++)
-			put_u8(&c, banks[i].mask);
+			tpm_put_u8(&c, banks[i].mask);
 	}
 	r = run(swtpm, &c, "TPM2_PCR_Allocate", err);
 	if (r < 0)
 		return r;
-	begin(&c, TPM_ST_NO_SESSIONS, TPM_CC_SHUTDOWN);
-	put_u16(&c, TPM_SU_CLEAR);
+	tpm_begin(&c, TPM_ST_NO_SESSIONS, TPM_CC_SHUTDOWN);
+	tpm_put_u16(&c, TPM_SU_CLEAR);
 	return run(swtpm, &c, "TPM2_Shutdown", err);
 }
 
@@ -388,16 +331,16 @@ int swtpm_power_on(struct swtpm *swtpm, struct error *err)
 static int extend(struct swtpm *swtpm, uint32_t pcr, const struct digests *digests,
 		  struct error *err)
 {
-	struct command c;
+	struct tpm_command c;
 
-	begin(&c, TPM_ST_SESSIONS, TPM_CC_PCR_EXTEND);
-	put_u32(&c, pcr);
-	put_empty_auth(&c);
-	put_u32(&c, 2);
-	put_u16(&c, TPM_ALG_SHA256);
-	put(&c, digests->sha256, SHA256_SIZE);
-	put_u16(&c, TPM_ALG_SHA384);
-	put(&c, digests->sha384, SHA384_SIZE);
+	tpm_begin(&c, TPM_ST_SESSIONS, TPM_CC_PCR_EXTEND);
+	tpm_put_u32(&c, pcr);
+	tpm_put_auth(&c, NULL, 0);
+	tpm_put_u32(&c, 2);
+	tpm_put_u16(&c, TPM_ALG_SHA256);
+	tpm_put(&c, digests->sha256, SHA256_SIZE);
+	tpm_put_u16(&c, TPM_ALG_SHA384);
+	tpm_put(&c, digests->sha384, SHA384_SIZE);
 	return run(swtpm, &c, "TPM2_PCR_Extend", err);
 }
 
@@ -421,13 +364,13 @@ int swtpm_extend_log(struct swtpm *swtpm, const void *log, size_t len, struct er
 
 int swtpm_own_platform(struct swtpm *swtpm, const uint8_t *auth, size_t len, struct error *err)
 {
-	struct command c;
+	struct tpm_command c;
 
-	begin(&c, TPM_ST_SESSIONS, TPM_CC_HIERARCHYCHANGEAUTH);
-	put_u32(&c, TPM_RH_PLATFORM);
-	put_empty_auth(&c);
-	put_u16(&c, (uint16_t)len);
-	put(&c, auth, len);
+	tpm_begin(&c, TPM_ST_SESSIONS, TPM_CC_HIERARCHYCHANGEAUTH);
+	tpm_put_u32(&c, TPM_RH_PLATFORM);
+	tpm_put_auth(&c, NULL, 0);
+	tpm_put_u16(&c, (uint16_t)len);
+	tpm_put(&c, auth, len);
 	return run(swtpm, &c, "TPM2_HierarchyChangeAuth", err);
 }
 

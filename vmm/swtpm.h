@@ -33,11 +33,10 @@ struct swtpm {
 	}
 
 /*
- * Start the process, its state in the existing directory state_dir, and return without waiting for
- * it. swtpm_free() ends it.
+ * Start the process, its state in the open directory state_dir, and return without waiting for it.
+ * -ENOENT: it is not installed. swtpm_free() ends it, and so does the calling thread's end.
  */
-int swtpm_start(struct swtpm *swtpm, const char *state_dir, struct error *err)
-	__attribute__((nonnull));
+int swtpm_start(struct swtpm *swtpm, int state_dir, struct error *err) __attribute__((nonnull));
 /* Bring a fresh TPM up: only the SHA-256 and SHA-384 banks active, TPM2_Startup(CLEAR) done. */
 int swtpm_power_on(struct swtpm *swtpm, struct error *err) __attribute__((nonnull));
 /* Extend PCRs as a log's records say. */

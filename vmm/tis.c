@@ -19,9 +19,12 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/util.h"
+#include "vmm/tpm_command.h"
 
 enum {
 	TPM_ACCESS = 0x000,
@@ -61,8 +64,9 @@ enum {
 #define INTERFACE_ID (1U << 8 | 1U << 13 | 1U << 19)
 #define DID_VID	     0x00015054 /* not any vendor's; not 0xffff, which means no TPM */
 
+#define BORROW_POLL_MS 5 /* between looks whether the guest's command has ended */
+
 #define HEADER_SIZE	    10
-#define TPM_ST_NO_SESSIONS  0x8001
 #define TPM_RC_FAILURE	    0x101
 #define TPM_RC_COMMAND_SIZE 0x142
 
@@ -353,23 +357,36 @@ void tis_write(struct tis *tis, uint64_t offset, const void *data, uint32_t len)
 	pthread_mutex_unlock(&tis->lock);
 }
 
+int tis_borrow(struct tis *tis, int timeout_ms)
+{
+	uint64_t deadline = clock_now_ns() + (uint64_t)timeout_ms * 1000000;
+
+	for (;;) {
+		pthread_mutex_lock(&tis->lock);
+		progress(tis, 0);
+		if (tis->state != TIS_EXECUTION && tis->state != TIS_ABORTING)
+			return 0;
+		pthread_mutex_unlock(&tis->lock);
+		if (clock_now_ns() >= deadline)
+			return -EBUSY;
+		poll(NULL, 0, BORROW_POLL_MS);
+	}
+}
+
+void tis_return(struct tis *tis)
+{
+	pthread_mutex_unlock(&tis->lock);
+}
+
 int tis_execute(struct tis *tis, const uint8_t *command, size_t len, uint8_t *response, size_t max,
 		int timeout_ms)
 {
-	int n = -EBUSY;
+	int n;
 
-	pthread_mutex_lock(&tis->lock);
-	progress(tis, 0);
-	if (tis->state != TIS_EXECUTION && tis->state != TIS_ABORTING) {
-		n = -EPIPE;
-		if (tis->backend->send(tis->ctx, 0, command, len)) {
-			n = tis->backend->receive(tis->ctx, response, max, timeout_ms);
-			if (n == 0)
-				n = -ETIMEDOUT;
-			else if (n < 0)
-				n = -EPIPE;
-		}
-	}
-	pthread_mutex_unlock(&tis->lock);
-	return n;
+	if (!tis->backend->send(tis->ctx, 0, command, len))
+		return -EPIPE;
+	n = tis->backend->receive(tis->ctx, response, max, timeout_ms);
+	if (n == 0)
+		return -ETIMEDOUT;
+	return n < 0 ? -EPIPE : n;
 }

@@ -65,9 +65,16 @@ void tis_write(struct tis *tis, uint64_t offset, const void *data, uint32_t len)
 	__attribute__((nonnull));
 
 /*
- * Execute a command of the host's own between two of the guest's. Returns the response's length, or
- * a negative errno: -EBUSY while a guest's command is under way, -ETIMEDOUT (the TPM is then of no
- * use any more), -EPIPE when it is gone.
+ * Have the TPM to oneself between two of the guest's commands, for commands of the host's own.
+ * Waits for a command of the guest's that is under way, at most timeout_ms: 0, -EBUSY. Until
+ * tis_return() the guest's accesses to the registers wait, so be short.
+ */
+int tis_borrow(struct tis *tis, int timeout_ms) __attribute__((nonnull));
+void tis_return(struct tis *tis) __attribute__((nonnull));
+
+/*
+ * Execute a command while the TPM is borrowed. Returns the response's length, or -ETIMEDOUT (the TPM
+ * is then of no use any more), -EPIPE when it is gone.
  */
 int tis_execute(struct tis *tis, const uint8_t *command, size_t len, uint8_t *response, size_t max,
 		int timeout_ms) __attribute__((nonnull));

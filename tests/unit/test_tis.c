@@ -266,9 +266,8 @@ static void a_slow_command_completes_at_a_later_look(void **state)
 	send_bytes(f, command, COMMAND_LEN);
 	put8(f, STS, GO);
 	assert_false(get8(f, STS) & AVAIL);
-	assert_int_equal(tis_execute(&f->tis, (const uint8_t *)command, COMMAND_LEN, f->command,
-				     sizeof(f->command), 0),
-			 -EBUSY);
+	assert_int_equal(tis_borrow(&f->tis, 0), -EBUSY);
+	assert_int_equal(tis_borrow(&f->tis, 12), -EBUSY);
 	f->slow = false;
 	assert_true(get8(f, STS) & AVAIL);
 }
@@ -369,17 +368,21 @@ static void the_hosts_commands_run_between_the_guests(void **state)
 
 	to_ready(f);
 	send_bytes(f, command, 5);
+	assert_int_equal(tis_borrow(&f->tis, 0), 0);
 	assert_int_equal(tis_execute(&f->tis, (const uint8_t *)command, COMMAND_LEN, response,
 				     sizeof(response), 10),
 			 12);
+	tis_return(&f->tis);
 	send_bytes(f, command + 5, COMMAND_LEN - 5);
 	put8(f, STS, GO);
 	assert_int_equal(f->sent, 2);
 	assert_true(get8(f, STS) & AVAIL);
 	f->dead = true;
+	assert_int_equal(tis_borrow(&f->tis, 0), 0);
 	assert_int_equal(tis_execute(&f->tis, (const uint8_t *)command, COMMAND_LEN, response,
 				     sizeof(response), 10),
 			 -EPIPE);
+	tis_return(&f->tis);
 }
 
 int main(void)
