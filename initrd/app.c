@@ -33,6 +33,7 @@
 
 #include "initrd/exec.h"
 #include "initrd/mount.h"
+#include "initrd/tpm.h"
 #include "initrd/user.h"
 
 /* Names of paths and tables of files lie in it on the way to an error message. */
@@ -141,6 +142,11 @@ static int become(struct launch *launch)
 		return fail(launch, AGENT_EXIT_ROOTFS);
 	if (resolve(launch, &uid, &gid) < 0)
 		return -1;
+	r = plan->flags & PLAN_TPM_DEVICE ? init_tpm_own(uid, gid) : 0;
+	if (r < 0) {
+		init_text_fail(launch->why, r, "giving the TPM to user", plan->user);
+		return fail(launch, AGENT_EXIT_USER);
+	}
 	if (launch->fd[0] < 0)
 		launch->fd[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	r = launch->fd[0] < 0 ? -errno : set_streams(launch, uid, gid);

@@ -33,6 +33,7 @@
 #include "initrd/plan.h"
 #include "initrd/stream.h"
 #include "initrd/text.h"
+#include "initrd/tpm.h"
 
 /* Memory the kernel keeps for itself of what the VM boots with, at most; and less than one step. */
 #define MEMORY_SLACK (UINT64_C(64) << 20)
@@ -424,6 +425,8 @@ int main(void)
 	if (init.plan.hostname && sethostname(init.plan.hostname, strlen(init.plan.hostname)) < 0)
 		fatal_errno("hostname", errno);
 	if (init.plan.nnics && init_net_up(&init.plan, &why) < 0)
+		fatal(&why);
+	if (init.plan.tpm && init_tpm_bind(&why) < 0)
 		fatal(&why);
 	start_apps();
 	watch(init.sigfd, KEY_SIGNAL);

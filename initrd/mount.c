@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "initrd/layer.h"
+#include "initrd/tpm.h"
 
 #define RESTRICTED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
@@ -124,21 +125,23 @@ static int fill_dev(struct init_text *why)
 	return 0;
 }
 
-static int mount_dev(bool tty, struct init_text *why)
+static int mount_dev(uint32_t flags, struct init_text *why)
 {
 	int r;
 
 	if (mkdir("dev", 0755) < 0 || chdir("dev") < 0)
 		return init_text_fail(why, -errno, "making", "/dev");
 	r = fill_dev(why);
+	if (r == 0 && flags & PLAN_TPM_DEVICE)
+		r = init_tpm_nodes(why);
 	if (r < 0)
 		return r;
 	r = do_mount(".", "/root/dev", NULL, MS_BIND, NULL, why);
 	if (r < 0)
 		return r;
-	r = tty ? do_mount("/pts", "/root/dev/pts", NULL, MS_BIND, NULL, why)
-		: do_mount("devpts", "/root/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, DEVPTS_DATA,
-			   why);
+	r = flags & PLAN_TTY ? do_mount("/pts", "/root/dev/pts", NULL, MS_BIND, NULL, why)
+			     : do_mount("devpts", "/root/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+					DEVPTS_DATA, why);
 	return r < 0 ? r : do_mount("mqueue", "/root/dev/mqueue", "mqueue", RESTRICTED, NULL, why);
 }
 
@@ -155,7 +158,12 @@ int init_mount_root(const struct init_plan_app *app, unsigned index, const struc
 	if ((r = mount_layers(app, pod, why)) < 0 ||
 	    (r = do_mount("/proc", "/root/proc", NULL, MS_BIND, NULL, why)) < 0 ||
 	    (r = do_mount("sysfs", "/root/sys", "sysfs", RESTRICTED, NULL, why)) < 0 ||
-	    (r = mount_dev(app->flags & PLAN_TTY, why)) < 0)
+	    (r = mount_dev(app->flags, why)) < 0)
+		return r;
+	/* the event log of the launch is a file there */
+	if (app->flags & PLAN_TPM_DEVICE &&
+	    (r = do_mount("securityfs", "/root/sys/kernel/security", "securityfs",
+			  RESTRICTED | MS_RDONLY, NULL, why)) < 0)
 		return r;
 	if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
 		return init_text_fail(why, -errno, "entering", "/root");

@@ -116,6 +116,8 @@ static const char *record_fault(const struct record *rec)
 		if (rec->len == 0)
 			return "empty string";
 		break;
+	case PLAN_TPM:
+		return rec->len == 0 ? NULL : "bad length";
 	case PLAN_MEMORY:
 	case PLAN_CAPS:
 		return rec->len == 8 ? NULL : "bad length";
@@ -128,7 +130,8 @@ static const char *record_fault(const struct record *rec)
 	case PLAN_FLAGS:
 		if (rec->len != 4)
 			return "bad length";
-		if (le32(rec->data) & ~(uint32_t)(PLAN_TTY | PLAN_STDIN | PLAN_READONLY_ROOT))
+		if (le32(rec->data) &
+		    ~(uint32_t)(PLAN_TTY | PLAN_STDIN | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE))
 			return "unknown flag";
 		return NULL;
 	default:
@@ -267,6 +270,9 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 	switch (rec->tag) {
 	case PLAN_HOSTNAME:
 		plan->hostname = s;
+		break;
+	case PLAN_TPM:
+		plan->tpm = true;
 		break;
 	case PLAN_HOSTS:
 		plan->hosts = s;

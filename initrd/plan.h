@@ -2,6 +2,7 @@
 #ifndef INITRD_PLAN_H
 #define INITRD_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,7 @@ struct init_plan {
 	const char *hosts_set; /* ... whether there is one or not */
 	const char *resolv;    /* of /etc/resolv.conf; NULL: the image's */
 	uint64_t memory;       /* 0: whatever is there */
+	bool tpm;	       /* bind its driver */
 	unsigned nnics;
 	struct init_plan_nic nic[PLAN_NICS_MAX];
 	unsigned napps;

@@ -75,7 +75,7 @@ void agent_writable(struct agent *agent)
 	const size_t hdr_len = sizeof(agent->plan_hdr);
 	size_t n;
 
-	if (agent->state != AGENT_TALKING)
+	if (agent->state != AGENT_TALKING || agent->held)
 		return;
 	if (agent->plan_sent < hdr_len) {
 		agent->plan_sent += vsock_send(agent->vs, agent->conn,
@@ -97,6 +97,17 @@ void agent_writable(struct agent *agent)
 	n = vsock_send(agent->vs, agent->conn, agent->out, agent->out_len);
 	agent->out_len -= n;
 	memmove(agent->out, agent->out + n, agent->out_len);
+}
+
+void agent_hold(struct agent *agent)
+{
+	agent->held = true;
+}
+
+void agent_release(struct agent *agent)
+{
+	agent->held = false;
+	agent_writable(agent);
 }
 
 static bool say(struct agent *agent, enum agent_type type, uint16_t app, const void *data,

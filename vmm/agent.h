@@ -50,6 +50,7 @@ struct agent {
 	struct agent_app *apps;
 
 	const uint8_t *plan; /* borrowed */
+	bool held;	     /* the plan must wait */
 	size_t plan_len;
 	struct agent_hdr plan_hdr;
 	size_t plan_sent; /* header included */
@@ -73,6 +74,10 @@ size_t agent_data(struct agent *agent, const struct iovec *iov, unsigned n, size
 	__attribute__((nonnull));
 void agent_writable(struct agent *agent) __attribute__((nonnull));
 void agent_gone(struct agent *agent) __attribute__((nonnull));
+
+/* Keep the plan back, whatever init says, until it is released. */
+void agent_hold(struct agent *agent) __attribute__((nonnull));
+void agent_release(struct agent *agent) __attribute__((nonnull));
 
 /* To an app of the plan or AGENT_ALL_APPS. Dropped (false) before the plan or when init is deaf. */
 bool agent_signal(struct agent *agent, uint16_t app, uint32_t signal) __attribute__((nonnull));

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -79,25 +81,42 @@ static void accept_client(struct control *control)
 	if (loop_add(control->loop, fd, EPOLLIN, LOOP_CONTROL, i + 1, &ignored) < 0)
 		return;
 	control->client[i].len = 0;
+	control->client[i].waiting = false;
+	control->client[i].serial = ++control->serial;
 	control->client[i].fd = take_fd(&fd);
 }
 
-static enum control_verb verb_of(const char *line)
+/* The verb of a line, and what follows it; only a verb that takes words may have any. */
+static enum control_verb verb_of(const char *line, char args[CONTROL_LINE_MAX])
 {
 	static const struct {
 		const char *word;
 		enum control_verb verb;
+		bool takes_words;
 	} verbs[] = {
-		{"status", CONTROL_STATUS},
-		{"stats", CONTROL_STATS},
-		{"stop", CONTROL_STOP},
-		{"kill", CONTROL_KILL},
+		{"status", CONTROL_STATUS, false}, {"stats", CONTROL_STATS, false},
+		{"stop", CONTROL_STOP, false},	   {"kill", CONTROL_KILL, false},
+		{"pcrs", CONTROL_PCRS, false},	   {"quote", CONTROL_QUOTE, true},
 	};
+	size_t len = strcspn(line, " ");
+	const char *rest = line + len + (line[len] == ' ');
 
-	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (!strcmp(line, verbs[i].word))
-			return verbs[i].verb;
+	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strlen(verbs[i].word) != len || memcmp(line, verbs[i].word, len) != 0 ||
+		    (line[len] && !verbs[i].takes_words))
+			continue;
+		snprintf(args, CONTROL_LINE_MAX, "%s", rest);
+		return verbs[i].verb;
+	}
 	return CONTROL_NONE;
+}
+
+/* A parked client has no event but its end, which would come again and again. */
+static bool has_left(const struct control_client *client)
+{
+	struct pollfd pfd = {.fd = client->fd};
+
+	return client->fd >= 0 && poll(&pfd, 1, 0) > 0;
 }
 
 enum control_verb control_event(struct control *control, uint32_t index)
@@ -110,7 +129,9 @@ enum control_verb control_event(struct control *control, uint32_t index)
 	}
 	assert(index <= CONTROL_CLIENTS_MAX);
 	client = &control->client[index - 1];
-	while (client->fd >= 0) {
+	if (client->waiting && has_left(client))
+		drop(control, client);
+	while (client->fd >= 0 && !client->waiting) {
 		char *end = memchr(client->line, '\n', client->len);
 		char line[CONTROL_LINE_MAX];
 		enum control_verb verb;
@@ -123,7 +144,7 @@ enum control_verb control_event(struct control *control, uint32_t index)
 			line[len && line[len - 1] == '\r' ? len - 1 : len] = '\0';
 			client->len -= (unsigned)len + 1;
 			memmove(client->line, end + 1, client->len);
-			verb = verb_of(line);
+			verb = verb_of(line, client->args);
 			if (verb != CONTROL_NONE)
 				return verb;
 			control_reply(control, index, "{\"error\":\"unknown request\"}");
@@ -159,4 +180,33 @@ void control_reply(struct control *control, uint32_t index, const char *json)
 	if (client->fd >= 0 &&
 	    sendmsg(client->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)(iov[0].iov_len + 1))
 		drop(control, client);
+}
+
+const char *control_args(const struct control *control, uint32_t index)
+{
+	assert(index >= 1 && index <= CONTROL_CLIENTS_MAX);
+	return control->client[index - 1].args;
+}
+
+uint64_t control_wait(struct control *control, uint32_t index)
+{
+	struct control_client *client = &control->client[index - 1];
+
+	assert(index >= 1 && index <= CONTROL_CLIENTS_MAX);
+	client->waiting = true;
+	loop_set(control->loop, client->fd, 0, LOOP_CONTROL, index);
+	return client->serial;
+}
+
+bool control_answer(struct control *control, uint32_t index, uint64_t serial, const char *json)
+{
+	struct control_client *client = &control->client[index - 1];
+
+	assert(index >= 1 && index <= CONTROL_CLIENTS_MAX);
+	if (client->fd < 0 || client->serial != serial || !client->waiting)
+		return false;
+	client->waiting = false;
+	loop_set(control->loop, client->fd, EPOLLIN, LOOP_CONTROL, index);
+	control_reply(control, index, json);
+	return client->fd >= 0 && memchr(client->line, '\n', client->len) != NULL;
 }

@@ -40,17 +40,23 @@ enum control_verb {
 	CONTROL_STATS,
 	CONTROL_STOP,
 	CONTROL_KILL,
+	CONTROL_PCRS,
+	CONTROL_QUOTE, /* control_args() has the rest of the line */
 };
 
 struct control_client {
 	int fd; /* owned, -1: free */
 	unsigned len;
 	char line[CONTROL_LINE_MAX];
+	char args[CONTROL_LINE_MAX]; /* of the verb returned last */
+	uint64_t serial;	     /* of the connection */
+	bool waiting;		     /* for control_answer() */
 };
 
 struct control {
 	struct loop *loop;
-	int fd; /* owned, listening; -1: none */
+	int fd;		 /* owned, listening; -1: none */
+	uint64_t serial; /* of the connection made last */
 	struct control_client client[CONTROL_CLIENTS_MAX];
 };
 
@@ -67,6 +73,22 @@ void control_close(struct control *control) __attribute__((nonnull));
 enum control_verb control_event(struct control *control, uint32_t index) __attribute__((nonnull));
 /* Send one line of JSON (without its newline). A client that does not take it is dropped. */
 void control_reply(struct control *control, uint32_t index, const char *json)
+	__attribute__((nonnull));
+
+/* What followed the verb control_event() returned last for that client, without the blank between. */
+const char *control_args(const struct control *control, uint32_t index) __attribute__((nonnull));
+
+/*
+ * For a verb whose answer takes time: nothing more is read of the client until control_answer().
+ * Returns the connection's serial number, since the index may be another client's by then.
+ */
+uint64_t control_wait(struct control *control, uint32_t index) __attribute__((nonnull));
+/*
+ * Answer it, if it still is there. What it has sent meanwhile is an event of its own: a loop with
+ * level-triggered events comes to it by itself, but for lines that are in our buffer: true when
+ * control_event() is to be called for the client.
+ */
+bool control_answer(struct control *control, uint32_t index, uint64_t serial, const char *json)
 	__attribute__((nonnull));
 
 #endif

@@ -198,6 +198,8 @@ static int measure(struct guest *guest, const struct guest_params *params,
 	return 0;
 }
 
+static const struct bus_ops tpm_bus_ops = {tpm_bus_read, tpm_bus_write};
+
 static int load(struct guest *guest, const struct guest_params *params, struct launch_parts *parts,
 		struct error *err)
 {
@@ -213,8 +215,12 @@ static int load(struct guest *guest, const struct guest_params *params, struct l
 	r = launch_add_files(parts, params->pod_dir, guest->kernel, initrd, err);
 	if (r == 0)
 		r = measure(guest, params, parts, str_get(&cmdline), err);
-	return r < 0 ? r
-		     : machine_load(guest->machine, guest->kernel, initrd, str_get(&cmdline), err);
+	if (r == 0)
+		r = machine_load(guest->machine, guest->kernel, initrd, str_get(&cmdline), err);
+	if (r == 0 && params->shape->guest_tpm && params->tpm)
+		bus_add(&guest->machine->mmio, LAYOUT_TPM_BASE, TIS_WINDOW, &tpm_bus_ops,
+			params->tpm);
+	return r;
 }
 
 static int fill(struct guest *guest, const struct guest_params *params, struct loop *loop,

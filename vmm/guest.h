@@ -16,6 +16,7 @@
 #include "vmm/podnet.h"
 #include "vmm/rng.h"
 #include "vmm/shape.h"
+#include "vmm/tpm.h"
 #include "vmm/vsock.h"
 
 /*
@@ -49,6 +50,7 @@ struct guest_params {
 	struct podnet *net; /* its descriptors become the NICs' */
 	int pod_dir;
 	int boot_dir;	      /* guest_boot_dir() */
+	struct tpm *tpm;      /* the guest sees it if shape says so; NULL: there is none */
 	const char *writable; /* where files may be written while the guest runs */
 	const struct vsock_ops *vsock_ops;
 	void *vsock_ctx;

@@ -284,7 +284,7 @@ static void reply_stats(struct podrun *run, uint32_t client)
 	control_reply(&run->control, client, json_text(root));
 }
 
-static void on_control(struct podrun *run, uint32_t client)
+void podrun_control(struct podrun *run, uint32_t client)
 {
 	enum control_verb verb;
 
@@ -304,6 +304,10 @@ static void on_control(struct podrun *run, uint32_t client)
 			run->die = true;
 			kill_vm(run, 128 + SIGKILL);
 			control_reply(&run->control, client, "{\"ok\":true}");
+			break;
+		case CONTROL_PCRS:
+		case CONTROL_QUOTE:
+			podtpm_ask(run, client, verb);
 			break;
 		case CONTROL_NONE:
 			break;
@@ -358,6 +362,7 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 		on_net(run, event);
 		return 0;
 	case LOOP_SIGNAL:
+	case LOOP_TPM:
 	case LOOP_VCPU:
 	case LOOP_STREAM_OUT:
 	case LOOP_STREAM_IN:
@@ -372,7 +377,9 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	else if (event->kind == LOOP_STREAM_IN)
 		streams_in_ready(run->streams);
 	else if (event->kind == LOOP_CONTROL)
-		on_control(run, event->index);
+		podrun_control(run, event->index);
+	else if (event->kind == LOOP_TPM)
+		r = podtpm_event(run, err);
 	vsock_unlock(vs);
 	if (event->kind == LOOP_VCPU)
 		r = on_vcpu(run, err);

@@ -14,6 +14,7 @@
 #include "vmm/pod.h"
 #include "vmm/podrun.h"
 #include "vmm/shape.h"
+#include "vmm/tpm.h"
 #include "vmm/stream.h"
 #include "vmm/tty.h"
 
@@ -40,6 +41,7 @@ struct podrun {
 	struct streams *streams;
 	struct control control;
 	struct tty tty;
+	struct tpm *tpm; /* NULL: none is wanted */
 	int sigfd;
 
 	enum phase phase;
@@ -60,5 +62,18 @@ struct podrun {
  * before a failure is run's all the same.
  */
 int podrun_set_up(struct podrun *run, struct error *err) __attribute__((nonnull));
+
+/* Do what a control client asks for. */
+void podrun_control(struct podrun *run, uint32_t client) __attribute__((nonnull));
+
+/*
+ * podtpm.c. start: beside the machine's set-up. launch: the log is made, extend it, and hold the
+ * plan back until that is done. event: for LOOP_TPM. ask: a quote or the PCRs for a control client.
+ */
+int podtpm_start(struct podrun *run, struct error *err) __attribute__((nonnull));
+void podtpm_launch(struct podrun *run) __attribute__((nonnull));
+int podtpm_event(struct podrun *run, struct error *err) __attribute__((nonnull));
+void podtpm_ask(struct podrun *run, uint32_t client, enum control_verb verb)
+	__attribute__((nonnull));
 
 #endif

@@ -137,6 +137,7 @@ static int make_guest(struct podrun *run, struct error *err)
 		.pod_dir = AT_FDCWD,
 		.boot_dir = boot_dir,
 		.writable = STAGE1_STATE_DIR,
+		.tpm = run->tpm,
 		.vsock_ops = &guest_ops,
 		.vsock_ctx = run,
 	};
@@ -150,6 +151,7 @@ static int make_guest(struct podrun *run, struct error *err)
 	if (guest_new(&params, &run->loop, &run->guest, err) < 0)
 		return err->code;
 	agent_init(&run->agent, run->guest->vsock, run->plan, run->plan_len, run->pod.napps);
+	podtpm_launch(run);
 	make_streams(run);
 	return 0;
 }
@@ -172,6 +174,8 @@ int podrun_set_up(struct podrun *run, struct error *err)
 	r = loop_init(&run->loop, err);
 	if (r == 0)
 		r = catch_signals(run, err);
+	if (r == 0)
+		r = podtpm_start(run, err);
 	if (r == 0)
 		r = podnet_start(&run->shape.net, &run->pod, err);
 	if (r == 0)
