@@ -16,7 +16,7 @@ static const struct option options[] = {
 	{.name = NULL},
 };
 
-/* Find the pod, lock it, and look once more at where it is. */
+/* Find the pod, look at it, and lock it. */
 static int take_pod(struct launch *launch, const char *text, struct error *err)
 {
 	cleanup_pod_info struct pod_info info = {.state = NULL};
@@ -27,11 +27,12 @@ static int take_pod(struct launch *launch, const char *text, struct error *err)
 	if (launch->pod.where != POD_PREPARED)
 		return error_set(err, -EINVAL, "pod %s is not prepared, but %s", launch->pod.uuid,
 				 pod_state(launch->pod.where, pod_is_locked(&launch->pod)));
-	r = pod_try_lock(&launch->pods, &launch->pod, err);
-	if (r == 0)
-		r = pod_info_read(&launch->pod, &info, err);
+	/* before the lock is taken: looking whether there is one would give it back */
+	r = pod_info_read(&launch->pod, &info, err);
 	if (r == 0)
 		r = launch_check_run(launch, info.napps, err);
+	if (r == 0)
+		r = pod_try_lock(&launch->pods, &launch->pod, err);
 	if (r == 0)
 		r = stage1_manifest(&launch->pod, &launch->stage1.manifest, err);
 	return r;

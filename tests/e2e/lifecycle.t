@@ -12,6 +12,7 @@ make_stage1 "$stage1" 6 <<'EOM'
 #!/bin/sh
 for arg; do echo "arg=$arg"; done >"$LOG"
 echo "fd-is=$(readlink "/proc/$$/fd/$RKT_LOCK_FD")" >>"$LOG"
+flock -n -s . true && echo lock=free >>"$LOG" || echo lock=held >>"$LOG"
 echo $$ >pid
 mkdir -p stage1/rootfs/rkt/status
 echo 7 >stage1/rootfs/rkt/status/web
@@ -43,6 +44,7 @@ run_tripod run-prepared --hostname=box "$short"
 is "run-prepared ends with stage1's status, UUID shortened" "$status" 7
 is 'stage1 is called as by run' "$(grep ^arg= "$LOG" | tr '\n' ' ')" "arg=--hostname=box arg=$uuid "
 is 'the lock descriptor is the pod directory' "$(sed -n 's/^fd-is=//p' "$LOG")" "$DATA/pods/run/$uuid"
+is 'the lock is held' "$(sed -n 's/^lock=//p' "$LOG")" held
 run_tripod status "$uuid"
 like 'then it has exited' "$out" '^state=exited$'
 like 'with the status of its app' "$out" '^app-web=7$'
@@ -119,10 +121,9 @@ EOM
 start()
 {
 	(
-		status=0
 		TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run \
-			--stage1-path="$2" --uuid-file-save="$WORK/$1" "$app" 2>/dev/null || status=$?
-		echo "$status" >"$WORK/$1.status"
+			--stage1-path="$2" --uuid-file-save="$WORK/$1" "$app" 2>/dev/null
+		echo $? >"$WORK/$1.status"
 	) &
 	for _ in $(seq 300); do
 		[ ! -s "$WORK/$1" ] || [ ! -s "$DATA/pods/run/$(cat "$WORK/$1")/pid" ] || return
