@@ -102,7 +102,7 @@ static int ask_pod(const struct pod *pod, const struct bytes *nonce, uint32_t pc
 	json_add_hex(words, "nonce", nonce->p, nonce->len);
 	(void)json_get_string(words, "nonce", &hex, err);
 	request = xasprintf("quote %s %x", hex, pcrs);
-	r = pod_control(pod, request, &answer, err);
+	r = pod_control(pod, request, POD_CONTROL_TIMEOUT_MS, &answer, err);
 	if (r == 0)
 		r = read_answer(answer, nonce, ret, err);
 	/* the pod's side is not believed: what is handed over holds */

@@ -5,8 +5,10 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "stage0/attest/pod_tpm.h"
 #include "stage0/cmds.h"
 #include "stage0/format.h"
+#include "stage0/pod_control.h"
 #include "stage0/pod_info.h"
 
 #define POLL_MS		   100 /* a pod may be moved, so there is no one file to wait on */
@@ -118,6 +120,24 @@ static void print_text(const struct pod_info *info)
 			printf("app-%s=%u\n", info->apps[i].name, info->apps[i].exit_code);
 }
 
+/*
+ * PCR values: "measured", what the launch's event log gives, and of a running pod "pcrs", what its
+ * TPM says now. A pod without a TPM has the one and not the other.
+ */
+static void add_pcrs(const struct pod *pod, const struct pod_info *info, struct json_object *json)
+{
+	cleanup_json struct json_object *answer = NULL;
+	struct error ignored = ERROR_INIT;
+	struct pcr_set set;
+
+	if (pod_tpm_pcrs(pod, &set, &ignored) == 0)
+		json_add(json, "measured", pcr_set_json(&set));
+	if (info->where == POD_RUN && info->locked &&
+	    pod_control(pod, "pcrs", POD_CONTROL_LOOK_MS, &answer, &ignored) == 0 &&
+	    pcr_set_from_json(answer, &set, &ignored) == 0)
+		json_add(json, "pcrs", pcr_set_json(&set));
+}
+
 static int show(const struct globals *globals, const char *uuid, int64_t wait, int64_t wait_ready,
 		enum format format, struct error *err)
 {
@@ -144,6 +164,7 @@ static int show(const struct globals *globals, const char *uuid, int64_t wait, i
 		print_text(&info);
 	} else {
 		json = pod_info_json(&pod, &info);
+		add_pcrs(&pod, &info, json);
 		format_json(stdout, json, format);
 		json_object_put(json);
 	}

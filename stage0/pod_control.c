@@ -29,9 +29,9 @@ static int connect_pod(const struct pod *pod, int *ret_fd, struct error *err)
 }
 
 /* Read up to and without the first newline. */
-static int read_line(int fd, struct str *line, struct error *err)
+static int read_line(int fd, int timeout_ms, struct str *line, struct error *err)
 {
-	int64_t deadline = (int64_t)(clock_now_ns() / 1000000) + POD_CONTROL_TIMEOUT_MS;
+	int64_t deadline = (int64_t)(clock_now_ns() / 1000000) + timeout_ms;
 	char bytes[4096];
 
 	for (;;) {
@@ -66,8 +66,8 @@ static int said(const char *text, struct error *err)
 	return error_set(err, -EREMOTEIO, "%s", str_get(&shown));
 }
 
-int pod_control(const struct pod *pod, const char *request, struct json_object **ret,
-		struct error *err)
+int pod_control(const struct pod *pod, const char *request, int timeout_ms,
+		struct json_object **ret, struct error *err)
 {
 	cleanup_free char *line = xasprintf("%s\n", request);
 	cleanup_json struct json_object *doc = NULL;
@@ -81,7 +81,7 @@ int pod_control(const struct pod *pod, const char *request, struct json_object *
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
 		r = error_errno(err, "control.sock");
 	if (r == 0)
-		r = read_line(fd, &answer, err);
+		r = read_line(fd, timeout_ms, &answer, err);
 	if (r == 0)
 		r = json_parse(str_get(&answer), answer.len, "answer", &doc, err);
 	if (r == 0)
