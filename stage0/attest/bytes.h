@@ -34,7 +34,7 @@ int json_need_string(struct json_object *obj, const char *key, const char **ret,
 
 /* "version" and "kind" of a document, which must be these. */
 int json_need_kind(struct json_object *doc, const char *kind, struct error *err)
-	__attribute__((nonnull));
+	__attribute__((nonnull(2, 3)));
 
 /* The banks of a pod's TPM, and of the host's as far as we use them. */
 enum bank {

@@ -10,7 +10,7 @@
  *
  * Whether the key is a TPM's at all is another question: see trust.h.
  */
-#include "stage0/attest/quote.h"
+#include "stage0/attest/quote_priv.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -23,7 +23,6 @@
 #include <tss2/tss2_mu.h>
 
 #include "common/encode.h"
-#include "common/hash.h"
 #include "common/util.h"
 
 #define EC_COORDINATE_MAX 48 /* P-384 */
@@ -347,27 +346,30 @@ static int check_pcrs(const struct quote *quote, const TPMS_QUOTE_INFO *info, en
 	return 0;
 }
 
-int quote_verify(const struct quote *quote, const void *nonce, size_t nonce_len, struct error *err)
+int quote_check_quoted(const struct quote *quote, enum hash_alg alg, const void *nonce,
+		       size_t nonce_len, struct error *err)
 {
-	const struct key_kind *kind;
 	TPMS_ATTEST attest;
-	TPMT_PUBLIC public;
 	size_t at = 0;
-	int r = read_public(quote, &public, &kind, err);
+	int r;
 
-	if (r == 0)
-		r = check_signature(quote, err);
-	if (r < 0)
-		return r;
 	if (Tss2_MU_TPMS_ATTEST_Unmarshal(quote->quoted.p, quote->quoted.len, &at, &attest) !=
-	    TSS2_RC_SUCCESS)
-		return error_set(err, -EINVAL, "what was signed is not made by a TPM");
-	if (attest.magic != TPM2_GENERATED_VALUE)
+		    TSS2_RC_SUCCESS ||
+	    attest.magic != TPM2_GENERATED_VALUE)
 		return error_set(err, -EBADMSG, "what was signed is not made by a TPM");
 	if (attest.type != TPM2_ST_ATTEST_QUOTE || at != quote->quoted.len)
 		return error_set(err, -EBADMSG, "what was signed is not a quote");
 	r = check_nonce(quote, &attest.extraData, nonce, nonce_len, err);
+	return r < 0 ? r : check_pcrs(quote, &attest.attested.quote, alg, err);
+}
+
+int quote_verify(const struct quote *quote, const void *nonce, size_t nonce_len, struct error *err)
+{
+	const struct key_kind *kind;
+	TPMT_PUBLIC public;
+	int r = read_public(quote, &public, &kind, err);
+
 	if (r == 0)
-		r = check_pcrs(quote, &attest.attested.quote, kind->hash, err);
-	return r;
+		r = check_signature(quote, err);
+	return r < 0 ? r : quote_check_quoted(quote, kind->hash, nonce, nonce_len, err);
 }
