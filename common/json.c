@@ -64,6 +64,9 @@ static size_t count_members(struct json_object *root)
 	return members;
 }
 
+/* What was read is at most this deep in something we made around it. */
+#define TEXT_DEPTH_MAX (2 * JSON_DEPTH_MAX)
+
 int json_parse(const char *text, size_t len, const char *what, struct json_object **ret,
 	       struct error *err)
 {
@@ -179,7 +182,7 @@ int json_get_array(struct json_object *obj, const char *key, struct json_object 
 void json_add(struct json_object *obj, const char *key, struct json_object *value)
 {
 	if (json_object_object_add(obj, key, value) < 0)
-		abort(); /* only for want of memory */
+		out_of_memory();
 }
 
 void json_add_string(struct json_object *obj, const char *key, const char *value)
@@ -197,8 +200,22 @@ void json_add_int(struct json_object *obj, const char *key, int64_t value)
 	json_add(obj, key, json_object_new_int64(value));
 }
 
+/*
+ * json-c goes on with a shorter text when memory runs out while it writes, so what it wrote is read
+ * again: a manifest must not be stored by half.
+ */
 const char *json_text(struct json_object *obj)
 {
-	return json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
-							   JSON_C_TO_STRING_NOSLASHESCAPE);
+	cleanup(json_tokener_freep) struct json_tokener *tok = json_tokener_new_ex(TEXT_DEPTH_MAX);
+	const char *text = json_object_to_json_string_ext(
+		obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	cleanup_json struct json_object *again = NULL;
+
+	if (!tok || !text)
+		out_of_memory();
+	/* with its NUL, so that a bare number ends */
+	again = json_tokener_parse_ex(tok, text, (int)strlen(text) + 1);
+	if (json_tokener_get_error(tok) != json_tokener_success || !json_object_equal(obj, again))
+		out_of_memory();
+	return text;
 }

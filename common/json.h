@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/util.h"
 
 /*
  * JSON from outside, over json-c: RFC 8259 to the letter, bounded size and depth, integers that fit
@@ -41,6 +42,26 @@ void json_add_string(struct json_object *obj, const char *key, const char *value
 void json_add_bool(struct json_object *obj, const char *key, bool value);
 void json_add_int(struct json_object *obj, const char *key, int64_t value);
 void json_add(struct json_object *obj, const char *key, struct json_object *value);
+
+/* json-c's makers end the process without memory, as xcalloc() does. */
+static inline struct json_object *json_must(struct json_object *obj)
+{
+	if (!obj)
+		out_of_memory();
+	return obj;
+}
+static inline int json_must_add(int result)
+{
+	if (result < 0)
+		out_of_memory();
+	return result;
+}
+#define json_object_new_object()	  json_must((json_object_new_object)())
+#define json_object_new_array()		  json_must((json_object_new_array)())
+#define json_object_new_string(s)	  json_must((json_object_new_string)(s))
+#define json_object_new_boolean(b)	  json_must((json_object_new_boolean)(b))
+#define json_object_new_int64(i)	  json_must((json_object_new_int64)(i))
+#define json_object_array_add(list, item) json_must_add((json_object_array_add)((list), (item)))
 
 /* Compact text without escaped slashes. The pointer lives as long as obj is not changed. */
 const char *json_text(struct json_object *obj);

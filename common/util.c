@@ -6,7 +6,7 @@
 
 #define EXIT_NO_MEMORY 254 /* every failure of tripod's own is 254 */
 
-static void __attribute__((noreturn)) out_of_memory(void)
+void out_of_memory(void)
 {
 	static const char line[] = "tripod: out of memory\n";
 

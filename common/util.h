@@ -70,6 +70,8 @@ static inline void close_file(FILE **f)
 #define cleanup_fd   cleanup(close_fd)
 #define cleanup_file cleanup(close_file)
 
+/* End the process with a line: for what else allocates. */
+void out_of_memory(void) __attribute__((noreturn));
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((malloc, nonnull, returns_nonnull));
