@@ -320,6 +320,8 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "cutnorange":
             return self.content(blob, ranges=False,
                                 cut_at=len(blob) // 2 if self.count(self.path) == 1 else None)
+        if kind == "deadblob" and self.headers.get("Range"):
+            return self.cut()
         if kind == "deadblob":
             return self.content(blob, cut_at=len(blob) // 2)
         return self.content(blob)

@@ -23,6 +23,9 @@
 #define DOCUMENT_DEADLINE_MS (10 * 60 * 1000) /* longer than the longest Retry-After */
 #define PROBE_DEADLINE_MS    30000
 
+/* A token may expire while a long download is broken off, several times even. */
+#define AUTHORIZATIONS_MAX 16
+
 #define ACCEPT                                                                                     \
 	"Accept: application/vnd.oci.image.index.v1+json, "                                        \
 	"application/vnd.oci.image.manifest.v1+json, "                                             \
@@ -135,16 +138,21 @@ int endpoint_perform(struct endpoint *ep, const char *path, struct http_request 
 	request->url = url;
 	request->allow_http = !ep->tls;
 	request->insecure_tls = ep->insecure_tls;
-	for (bool asked = false;; asked = true) {
+	for (unsigned asked = 0;; asked++) {
 		cleanup(wipe) char *header = NULL;
+		bool progress;
 
 		r = auth_header(ep->auth, &header, &request->authorization_public, err);
 		if (r < 0)
 			break;
 		request->authorization = header;
 		r = http_perform(ep->options->http, request, ret, err);
-		if (r < 0 || ret->status != 401 || asked)
+		progress = r == 0 && ret->received > request->offset;
+		if (r < 0 || ret->status != 401 || (asked > 0 && !progress) ||
+		    asked == AUTHORIZATIONS_MAX)
 			break;
+		if (progress && request->immutable)
+			request->offset = ret->received;
 		r = auth_challenged(ep->auth, ret, header, err);
 		if (r < 0)
 			break;

@@ -24,10 +24,9 @@
 #include "common/util.h"
 #include "stage0/fetch/registry_priv.h"
 
-#define PIPE_SIZE	   (1 << 20) /* what an unprivileged user may have */
-#define PROGRESS_NS	   (100 * UINT64_C(1000000))
-#define SPLICE_CHUNK	   (1 << 20)
-#define AUTHORIZATIONS_MAX 16 /* tokens that may expire during one download */
+#define PIPE_SIZE    (1 << 20) /* what an unprivileged user may have */
+#define PROGRESS_NS  (100 * UINT64_C(1000000))
+#define SPLICE_CHUNK (1 << 20)
 
 struct blob {
 	struct registry *registry;
@@ -98,27 +97,20 @@ static int feed_partial(struct blob *blob, struct error *err)
 	return 0;
 }
 
-/* From one endpoint. A token may expire while a long download is broken off: then once more. */
 static int load_from(struct blob *blob, struct endpoint *ep, struct error *err)
 {
+	cleanup_http_response struct http_response response = HTTP_RESPONSE_INIT;
 	cleanup_free char *path = xasprintf("blobs/%s", blob->digest);
+	struct http_request request = {
+		.body_max = blob->desc.size,
+		.size = blob->desc.size,
+		.offset = blob->position,
+		.immutable = true,
+		.cancel_fd = blob->cancel,
+		.sink = {NULL, on_data, blob},
+	};
 
-	for (unsigned n = 0;; n++) {
-		cleanup_http_response struct http_response response = HTTP_RESPONSE_INIT;
-		uint64_t before = blob->position;
-		struct http_request request = {
-			.body_max = blob->desc.size,
-			.size = blob->desc.size,
-			.offset = blob->position,
-			.immutable = true,
-			.cancel_fd = blob->cancel,
-			.sink = {NULL, on_data, blob},
-		};
-		int r = endpoint_perform(ep, path, &request, &response, err);
-
-		if (r != -EACCES || blob->position == before || n == AUTHORIZATIONS_MAX)
-			return r;
-	}
+	return endpoint_perform(ep, path, &request, &response, err);
 }
 
 static int load(struct blob *blob, struct error *err)
