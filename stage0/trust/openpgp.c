@@ -32,7 +32,7 @@
 
 #define PACKET_SIGNATURE 2
 
-static int load(struct rnp *ret, struct error *err)
+int openpgp_load(struct rnp *ret, struct error *err)
 {
 	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
@@ -53,7 +53,7 @@ int openpgp_prepare(struct rnp *ret, struct error *err)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct rlimit now;
 	rnp_ffi_t ffi;
-	int r = load(ret, err);
+	int r = openpgp_load(ret, err);
 
 	if (r < 0)
 		return r;

@@ -49,6 +49,7 @@
 	F(uid_handle_destroy) \
 	F(op_verify_detached_create) \
 	F(op_verify_execute) \
+	F(op_verify_destroy) \
 	F(op_verify_get_signature_count) \
 	F(op_verify_get_signature_at) \
 	F(op_verify_signature_get_status) \
@@ -70,6 +71,9 @@
 struct rnp {
 	RNP_FUNCTIONS(RNP_MEMBER)
 };
+
+/* Load the library. */
+int openpgp_load(struct rnp *ret, struct error *err) __attribute__((nonnull));
 
 /*
  * For a confined child before its filter goes on: load the library, let it do what it does once,

@@ -235,16 +235,22 @@ static int verify(struct verify_job *job, rnp_ffi_t ffi, const uint8_t *packets,
 	const struct rnp *rnp = &job->rnp;
 	rnp_input_t data = NULL, signature = NULL;
 	rnp_op_verify_t op = NULL;
+	int r;
 
 	if (rnp->input_from_callback(&data, read_stream, NULL, job) != RNP_SUCCESS ||
 	    rnp->input_from_memory(&signature, packets, len, false) != RNP_SUCCESS ||
-	    rnp->op_verify_detached_create(&op, ffi, data, signature) != RNP_SUCCESS)
-		return error_set(err, -ENOMEM, "out of memory");
-	rnp->op_verify_execute(op); /* the single signatures have it all */
-	drain(job);
-	if (job->failed)
-		return error_set(err, -EIO, "reading the image to verify failed");
-	return tell_signatures(job, ffi, op, ret, err);
+	    rnp->op_verify_detached_create(&op, ffi, data, signature) != RNP_SUCCESS) {
+		r = error_set(err, -ENOMEM, "out of memory");
+	} else {
+		rnp->op_verify_execute(op); /* the single signatures have it all */
+		drain(job);
+		r = job->failed ? error_set(err, -EIO, "reading the image to verify failed")
+				: tell_signatures(job, ffi, op, ret, err);
+	}
+	rnp->op_verify_destroy(op);
+	rnp->input_destroy(signature);
+	rnp->input_destroy(data);
+	return r;
 }
 
 int verify_child_run(void *arg, void *result, struct error *err)
@@ -256,8 +262,9 @@ int verify_child_run(void *arg, void *result, struct error *err)
 	rnp_ffi_t ffi;
 	int r = openpgp_context(&job->rnp, &ffi, err);
 
-	if (r == 0)
-		r = import_keys(job, ffi, ret, err);
+	if (r < 0)
+		return r;
+	r = import_keys(job, ffi, ret, err);
 	if (r == 0)
 		r = openpgp_signatures(&job->rnp, job->signature, job->len, &packets, &len, &count,
 				       err);
@@ -265,8 +272,8 @@ int verify_child_run(void *arg, void *result, struct error *err)
 		r = verify(job, ffi, packets, len, ret, err);
 	if (r == 0 && ret->n != count)
 		r = error_set(err, -EBADMSG, "a signature can not be read");
-	/* the child's end is the end of all it holds */
 	if (r < 0)
 		drain(job);
+	job->rnp.ffi_destroy(ffi);
 	return r;
 }
