@@ -4,8 +4,8 @@
  *
  * Theory of operation: the tree is walked depth first with a stack of directory descriptors, so every
  * object is made by a single name below a descriptor of a directory made a moment ago; no path of
- * the image is ever resolved on the host, and O_EXCL and O_NOFOLLOW make sure that what is opened was
- * made here. Directories are 0700 while they are filled and get their attributes when they are left:
+ * the image is ever resolved on the host, and openat2(BENEATH, NO_SYMLINKS) and O_EXCL make sure that
+ * what is opened was made here. Directories are 0700 while they are filled and get their attributes when they are left:
  * children are made before a mode can forbid it, times last.
  */
 #include "stage0/image/extract.h"
@@ -145,6 +145,17 @@ static int copy_content(int from, int to, const struct tree_inode *inode)
 	return ftruncate(to, (off_t)inode->size) < 0 ? -errno : 0;
 }
 
+/* Open what is new below a directory that is; the kernel holds us to that. Sets errno. */
+static int open_new(int parent, const char *name, int flags)
+{
+	int fd = open_beneath(parent, name, flags | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		return fd;
+	errno = -fd;
+	return -1;
+}
+
 static int make_file(struct extract *extract, uint32_t node, struct error *err)
 {
 	const struct tree_inode *inode = tree_inode(extract->tree, node);
@@ -157,7 +168,7 @@ static int make_file(struct extract *extract, uint32_t node, struct error *err)
 					  name);
 		return errno ? fail(extract, node, err) : 0;
 	}
-	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open_new(parent, name, O_WRONLY | O_CREAT | O_EXCL);
 	if (fd < 0)
 		return fail(extract, node, err);
 	if (inode->type == ENTRY_REG && inode->size > 0) {
@@ -261,7 +272,7 @@ static int enter_dir(struct extract *extract, uint32_t node, struct error *err)
 	}
 	if (mkdirat(parent, name, 0700) < 0)
 		return fail(extract, node, err);
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_new(parent, name, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fail(extract, node, err);
 	extract->fd[++extract->depth] = fd;

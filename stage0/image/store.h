@@ -198,4 +198,25 @@ int store_place_tree(struct store *store, const char *key, int dirfd, const char
 		     enum store_place how, char **ret_tree_id, struct error *err)
 	__attribute__((nonnull(1, 2, 4, 7)));
 
+/* What store_unpack() makes. */
+struct store_unpack {
+	bool dependencies; /* with all images it depends on, and whitelists applied */
+	bool rootfs_only;  /* the content of rootfs, instead of the manifest and rootfs */
+};
+
+/*
+ * Unpack an image for the user into the new directory dirfd/path, which nobody else can enter before
+ * all is there. warnings gets what could not be made as it is. On failure nothing is left.
+ */
+int store_unpack(struct store *store, const char *key, const struct store_unpack *how, int dirfd,
+		 const char *path, struct strv *warnings, struct error *err)
+	__attribute__((nonnull));
+
+/*
+ * Check all that the store has of an image and its dependencies against the digests they are named
+ * by, and what was rendered of them against the same. It is rendered if it was not. -EBADMSG: it is
+ * damaged.
+ */
+int store_verify(struct store *store, const char *key, struct error *err) __attribute__((nonnull));
+
 #endif

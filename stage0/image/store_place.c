@@ -159,6 +159,11 @@ static int ensure(struct store *store, struct store_rootfs *rootfs, const char *
 	}
 }
 
+int store_render(struct store *store, struct store_rootfs *rootfs, int *ret_lock, struct error *err)
+{
+	return ensure(store, rootfs, "disk", render_disk, "", ret_lock, err);
+}
+
 /* Link a file; copy it where it can not be linked to: another file system, too many links. */
 static int link_or_copy(const struct store *store, int from, int to, const char *name,
 			struct error *err)
@@ -230,7 +235,7 @@ int store_place_disk(struct store *store, const char *key, int dirfd, const char
 	int r = store_rootfs_resolve(store, key, &rootfs, err);
 
 	if (r == 0)
-		r = ensure(store, &rootfs, "disk", render_disk, "", &lock, err);
+		r = store_render(store, &rootfs, &lock, err);
 	if (r == 0)
 		r = place_disk(store, &rootfs, dirfd, path, err);
 	if (r == 0)

@@ -147,6 +147,7 @@ struct store_part {
 
 /* What an image is made of, in the order it is laid down, and then its tree. */
 struct store_rootfs {
+	bool alone; /* set before: without its dependencies and its own whitelist */
 	struct store_part **part;
 	size_t nparts;
 	char (*key)[IMAGE_KEY_LEN + 1]; /* of the layers of all parts; an ACI is one layer */
@@ -166,6 +167,12 @@ struct store_rootfs {
  */
 int store_rootfs_resolve(struct store *store, const char *key, struct store_rootfs *ret,
 			 struct error *err) __attribute__((nonnull));
+/*
+ * Have the disk of what was resolved in cas/tree. *ret_lock keeps it there until it is closed. The
+ * tree may have been loaded.
+ */
+int store_render(struct store *store, struct store_rootfs *rootfs, int *ret_lock, struct error *err)
+	__attribute__((nonnull));
 /* Read the layers' indexes into the tree. */
 int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct error *err)
 	__attribute__((nonnull));

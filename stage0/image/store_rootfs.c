@@ -122,6 +122,8 @@ static int push(struct resolve *resolve, const char *key, struct error *err)
 	r = store_hold(resolve->store, key, err);
 	if (r == 0)
 		r = store_manifest(resolve->store, key, &frame->manifest, err);
+	if (resolve->rootfs->alone)
+		return r;
 	if (r == 0)
 		r = json_get_array(frame->manifest, "dependencies", &frame->dependencies, err);
 	if (r == 0)
