@@ -93,9 +93,11 @@ const struct command cmd_image_export = {
 	.name = "image export",
 	.args = "[options] IMAGE FILE",
 	.summary = "write an image as an ACI",
-	.text = "The archive is not compressed. An image that came as an ACI is written as it "
-		"was,\n"
-		"byte for byte, and its digest is checked.",
+	.text = "The archive is not compressed. What came as an ACI is written as it was, byte "
+		"for\n"
+		"byte, and its digest is checked; what came as layers, as an archive made of "
+		"them,\n"
+		"the same whenever it is made.",
 	.options = options,
 	.size = sizeof(struct export_options),
 	.min_args = 2,

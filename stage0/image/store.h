@@ -180,9 +180,9 @@ int store_place_disk(struct store *store, const char *key, int dirfd, const char
 		     char **ret_tree_id, struct error *err) __attribute__((nonnull(1, 2, 4, 6)));
 
 /*
- * Write the image's archive to fd, as it was before compression; its digest is checked to be the
- * image's ID while it goes by. -EBADMSG: what was written is worth nothing. -EINVAL: the image came
- * as OCI layers, so it never was an archive.
+ * Write the image to fd as an ACI: an ACI as it was before compression, its digest checked to be the
+ * image's ID while it goes by; an image of layers as an archive made of their merged tree, the same
+ * whenever it is made. -EBADMSG: what was written is worth nothing.
  */
 int store_export_aci(struct store *store, const char *key, int fd, struct error *err)
 	__attribute__((nonnull));

@@ -213,28 +213,3 @@ int store_import_aci(struct store *store, int fd, const char *what, char ret_key
 	memcpy(ret_key, key, sizeof(key));
 	return 0;
 }
-
-int store_export_aci(struct store *store, const char *key, int fd, struct error *err)
-{
-	char path[STORE_PATH_MAX], got[IMAGE_KEY_LEN + 1];
-	uint8_t id[HASH_MAX_SIZE];
-	cleanup_fd int dir = -1;
-	int r;
-
-	if (!store_key_valid(key) || !store_has_image(store, key))
-		return error_set(err, -ENOENT, "image %.100s is not in the store", key);
-	snprintf(path, sizeof(path), "layer/%s", key);
-	dir = openat(store->cas, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return error_errno(err, "opening image %s", key);
-	if (faccessat(dir, LAYER_LIST, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(err, -EINVAL,
-				 "image %s came as layers and has no archive of its own", key);
-	r = layer_export(dir, HASH_SHA512, fd, id, err);
-	if (r < 0)
-		return r;
-	store_key(HASH_SHA512, id, got);
-	if (strcmp(got, key) != 0)
-		return error_set(err, -EBADMSG, "the store's copy of image %s is damaged", key);
-	return 0;
-}

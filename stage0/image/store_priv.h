@@ -167,6 +167,9 @@ struct store_rootfs {
  */
 int store_rootfs_resolve(struct store *store, const char *key, struct store_rootfs *ret,
 			 struct error *err) __attribute__((nonnull));
+/* Check a layer's archive and index against their digests. -EBADMSG: it is damaged. */
+int store_verify_layer(struct store *store, const char *key, struct error *err)
+	__attribute__((nonnull));
 /*
  * Have the disk of what was resolved in cas/tree. *ret_lock keeps it there until it is closed. The
  * tree may have been loaded.

@@ -77,8 +77,12 @@ int store_unpack(struct store *store, const char *key, const struct store_unpack
 {
 	struct store_rootfs rootfs = STORE_ROOTFS_INIT;
 	struct error ignored = ERROR_INIT;
+	struct stat st;
 	int r;
 
+	/* what is removed on failure must be ours */
+	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_set(err, -EEXIST, "%s is there already", path);
 	rootfs.alone = !how->dependencies;
 	r = store_rootfs_resolve(store, key, &rootfs, err);
 	if (r == 0)

@@ -44,7 +44,7 @@ static int recorded_index(int dir, char ret[HASH_HEX_MAX], struct error *err)
 	return r;
 }
 
-static int verify_layer(struct store *store, const char *key, struct error *err)
+int store_verify_layer(struct store *store, const char *key, struct error *err)
 {
 	enum hash_alg alg = str_starts_with(key, "sha256-") ? HASH_SHA256 : HASH_SHA512;
 	cleanup_fd int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), dir = -1;
@@ -182,7 +182,7 @@ int store_verify(struct store *store, const char *key, struct error *err)
 	int r = store_rootfs_resolve(store, key, &rootfs, err);
 
 	for (size_t i = 0; r == 0 && i < rootfs.nlayers; i++)
-		r = verify_layer(store, rootfs.key[i], err);
+		r = store_verify_layer(store, rootfs.key[i], err);
 	if (r == 0)
 		r = verify(store, &rootfs, err);
 	store_rootfs_free(&rootfs);

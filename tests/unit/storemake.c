@@ -11,6 +11,8 @@
 #include "common/file.h"
 #include "common/str.h"
 #include "common/util.h"
+#include "stage0/image/layer.h"
+#include "stage0/image/limits.h"
 #include "stage0/image/store_priv.h"
 #include "tests/unit/tarmake.h"
 
@@ -85,15 +87,31 @@ void storemake_layer_key(char letter, char key[IMAGE_KEY_LEN + 1])
 	snprintf(key, IMAGE_KEY_LEN + 1, "sha256-%064x", (unsigned)letter);
 }
 
-void storemake_layered(struct store *store, const char *name, const char *layers,
-		       char key[IMAGE_KEY_LEN + 1])
+/* An image of the layers that are listed, a line each. */
+static void publish(struct store *store, const char *name, const struct str *list,
+		    char key[IMAGE_KEY_LEN + 1])
 {
 	cleanup_free char *manifest = manifest_of(name, "");
 	const struct store_import_info info = {.latest = false};
-	cleanup_str struct str list = STR_INIT;
 	struct store_tmp tmp = STORE_TMP_INIT;
 	struct error err = ERROR_INIT;
 	uint8_t id[HASH_MAX_SIZE] = {0};
+
+	memcpy(id, name, MIN(strlen(name), sizeof(id)));
+	store_key(HASH_SHA512, id, key);
+	if (store_hold(store, key, &err) < 0 || store_tmp_new(store, &tmp, &err) < 0 ||
+	    file_write(tmp.fd, LAYER_LIST, str_get(list), list->len, 0444, &err) < 0 ||
+	    store_publish(store, &tmp, key, manifest, strlen(manifest), &err) < 0 ||
+	    store_record_import(store, key, &info, &err) < 0)
+		fail_msg("%s", err.msg);
+	store_tmp_end(store, &tmp);
+}
+
+void storemake_layered(struct store *store, const char *name, const char *layers,
+		       char key[IMAGE_KEY_LEN + 1])
+{
+	cleanup_str struct str list = STR_INIT;
+	struct error err = ERROR_INIT;
 
 	for (const char *letter = layers; *letter; letter++) {
 		char layer[IMAGE_KEY_LEN + 1], path[STORE_PATH_MAX];
@@ -105,14 +123,42 @@ void storemake_layered(struct store *store, const char *name, const char *layers
 		assert_true(mkdirat(store->cas, path, 0755) == 0 || errno == EEXIST);
 		str_addf(&list, "%s\n", layer);
 	}
-	memcpy(id, name, MIN(strlen(name), sizeof(id)));
-	store_key(HASH_SHA512, id, key);
-	if (store_hold(store, key, &err) < 0 || store_tmp_new(store, &tmp, &err) < 0 ||
-	    file_write(tmp.fd, LAYER_LIST, str_get(&list), list.len, 0444, &err) < 0 ||
-	    store_publish(store, &tmp, key, manifest, strlen(manifest), &err) < 0 ||
-	    store_record_import(store, key, &info, &err) < 0)
+	publish(store, name, &list, key);
+}
+
+static void add_layer(struct store *store, const struct tarmake *tar, struct str *list)
+{
+	char layer[IMAGE_KEY_LEN + 1], path[STORE_PATH_MAX];
+	struct store_tmp tmp = STORE_TMP_INIT;
+	struct layer_result result;
+	struct error err = ERROR_INIT;
+	struct layer_job job = {
+		.kind = LAYER_OCI,
+		.alg = HASH_SHA256,
+		.limits = {IMAGE_OUT_MAX, IMAGE_RATIO_MAX, IMAGE_RATIO_FREE},
+		.in = tar_fd(tar),
+	};
+
+	assert_int_equal(store_tmp_new(store, &tmp, &err), 0);
+	job.dir = tmp.fd;
+	if (layer_make(&job, &result, &err) < 0)
 		fail_msg("%s", err.msg);
+	store_key(HASH_SHA256, result.id, layer);
+	snprintf(path, sizeof(path), "layer/%s", layer);
+	assert_int_equal(store_tmp_commit(store, &tmp, path, &err), 0);
 	store_tmp_end(store, &tmp);
+	close(job.in);
+	str_addf(list, "%s\n", layer);
+}
+
+void storemake_oci(struct store *store, const char *name, const struct tarmake *layers, size_t n,
+		   char key[IMAGE_KEY_LEN + 1])
+{
+	cleanup_str struct str list = STR_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		add_layer(store, &layers[i], &list);
+	publish(store, name, &list, key);
 }
 
 unsigned storemake_count(struct store *store, const char *path)

@@ -26,6 +26,11 @@ void storemake_layered(struct store *store, const char *name, const char *layers
 /* The key of the layer of that letter. */
 void storemake_layer_key(char letter, char key[IMAGE_KEY_LEN + 1]);
 
+/* The same of real layers, base first. */
+struct tarmake;
+void storemake_oci(struct store *store, const char *name, const struct tarmake *layers, size_t n,
+		   char key[IMAGE_KEY_LEN + 1]);
+
 /* How many entries a directory below cas has; 0 also when it is not there. */
 unsigned storemake_count(struct store *store, const char *path);
 /* Whether there is something at a path below cas. */
