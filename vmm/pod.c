@@ -17,6 +17,7 @@
 #include "common/util.h"
 #include "vmm/agent_proto.h"
 #include "vmm/isolator.h"
+#include "vmm/pod_check.h"
 
 #define POD_FILE "pod"
 
@@ -360,7 +361,7 @@ int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *
 	if (!kind || strcmp(kind, "PodManifest"))
 		return error_set(err, -EINVAL, "pod manifest: acKind is not PodManifest");
 	pod.ports = xcalloc(POD_PORTS_MAX, sizeof(pod.ports[0]));
-	if (parse_apps(&pod, apps, err) < 0 ||
+	if (parse_apps(&pod, apps, err) < 0 || pod_check(root, err) < 0 ||
 	    pod_ports_parse(root, pod.ports, POD_PORTS_MAX, &pod.nports, err) < 0)
 		return error_wrap(err, "pod manifest");
 	*ret = pod;
