@@ -44,6 +44,7 @@ struct launch {
 	const struct init_plan_app *plan;
 	unsigned index;
 	const struct init_plan *pod;
+	int ns;			  /* the namespace to enter; -1: the app makes its own */
 	int fd[INIT_APP_STREAMS]; /* the app's ends; all three are the terminal with PLAN_TTY */
 	bool in_session;	  /* the terminal is init's session's */
 	int code;		  /* result: AGENT_EXIT_... once it failed */
@@ -129,6 +130,17 @@ static int set_streams(const struct launch *launch, uint32_t uid, uint32_t gid)
 	return set_session(launch);
 }
 
+/* To the app's root: made, or entered where it was made before. */
+static int go_to_root(struct launch *launch)
+{
+	if (launch->ns < 0)
+		return init_mount_root(launch->plan, launch->index, launch->pod, launch->why);
+	if (setns(launch->ns, CLONE_NEWNS) < 0)
+		return init_text_fail(launch->why, -errno, "entering the root of",
+				      launch->plan->name);
+	return 0;
+}
+
 /* From a copy of init to the app's program. Returns only on failure, which it has recorded. */
 static int become(struct launch *launch)
 {
@@ -138,7 +150,7 @@ static int become(struct launch *launch)
 	int r;
 
 	umask(0);
-	if (init_mount_root(plan, launch->index, launch->pod, launch->why) < 0)
+	if (go_to_root(launch) < 0)
 		return fail(launch, AGENT_EXIT_ROOTFS);
 	if (resolve(launch, &uid, &gid) < 0)
 		return -1;
@@ -180,29 +192,66 @@ static int launched(void *arg)
 	_exit(1);
 }
 
-/* A terminal of a fresh devpts: master at ret, the app's side three times in fd. */
-static int make_terminal(const struct init_plan_app *plan, int fd[INIT_APP_STREAMS], int *ret,
-			 bool *ret_in_session, struct init_text *why)
-{
-	struct winsize size = {.ws_row = plan->rows, .ws_col = plan->columns};
-	int master, slave = -1, unlock = 0;
-	int r = init_mount_pts(why);
+static _Alignas(16) char stack[STACK_SIZE];
 
-	if (r < 0)
-		return r;
-	master = open("/pts/ptmx", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0 ||
-	    (slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_CLOEXEC | O_NOCTTY)) < 0 ||
-	    ((plan->rows | plan->columns) != 0 && ioctl(slave, TIOCSWINSZ, &size) < 0)) {
+/* A process that shares everything with init but its place among the mounts, for one open(2). */
+struct look {
+	int ns, fd;
+};
+
+static int open_ptmx(void *arg)
+{
+	struct look *look = arg;
+
+	if (setns(look->ns, CLONE_NEWNS) < 0)
+		look->fd = -errno;
+	else if ((look->fd = open("/dev/pts/ptmx", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0)
+		look->fd = -errno;
+	_exit(0);
+}
+
+/* The master of a new terminal in the namespace's own devpts. */
+static int open_ptmx_in(int ns)
+{
+	struct look look = {.ns = ns, .fd = -EAGAIN};
+	pid_t pid = clone(open_ptmx, stack + sizeof(stack),
+			  CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &look);
+
+	if (pid < 0)
+		return -errno;
+	waitpid(pid, NULL, 0);
+	return look.fd;
+}
+
+/* A terminal: master at ret, the app's side three times in fd. */
+static int make_terminal(const struct launch *launch, int fd[INIT_APP_STREAMS], int *ret)
+{
+	const struct init_plan_app *plan = launch->plan;
+	struct winsize size = {.ws_row = plan->rows, .ws_col = plan->columns};
+	int master, slave = -1, unlock = 0, r;
+
+	if (launch->ns < 0) {
+		r = init_mount_pts(launch->why);
+		if (r < 0)
+			return r;
+		master = open("/pts/ptmx", O_RDWR | O_CLOEXEC | O_NOCTTY);
+		if (master < 0)
+			master = -errno;
+	} else {
+		master = open_ptmx_in(launch->ns);
+	}
+	r = master < 0 ? master : 0;
+	if (master >= 0 &&
+	    (ioctl(master, TIOCSPTLCK, &unlock) < 0 ||
+	     (slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_CLOEXEC | O_NOCTTY)) < 0 ||
+	     ((plan->rows | plan->columns) != 0 && ioctl(slave, TIOCSWINSZ, &size) < 0))) {
 		r = -errno;
 		if (slave >= 0)
 			close(slave);
-		if (master >= 0)
-			close(master);
-		return init_text_fail(why, r, "making a terminal in", "/pts");
+		close(master);
 	}
-	setsid(); /* fails for the second, and then so does the next */
-	*ret_in_session = ioctl(slave, TIOCSCTTY, 0) == 0;
+	if (r < 0)
+		return init_text_fail(launch->why, r, "making a terminal for", plan->name);
 	*ret = master;
 	for (int i = 0; i < INIT_APP_STREAMS; i++)
 		fd[i] = slave;
@@ -217,8 +266,15 @@ static int make_streams(struct launch *launch, struct init_app_ends *ret)
 
 	for (int i = 0; i < INIT_APP_STREAMS; i++)
 		fd[i] = ret->fd[i] = -1;
-	if (plan->flags & PLAN_TTY)
-		return make_terminal(plan, fd, &ret->fd[0], &launch->in_session, launch->why);
+	if (plan->flags & PLAN_TTY) {
+		int r = make_terminal(launch, fd, &ret->fd[0]);
+
+		if (r == 0 && launch->ns < 0) {
+			setsid(); /* fails for the second, and then so does the next */
+			launch->in_session = ioctl(fd[0], TIOCSCTTY, 0) == 0;
+		}
+		return r;
+	}
 	for (int i = plan->flags & PLAN_STDIN ? 0 : 1; i < INIT_APP_STREAMS; i++) {
 		int ends[2];
 
@@ -237,31 +293,76 @@ static void close_ends(const int fd[INIT_APP_STREAMS])
 			close(fd[i]);
 }
 
+/* Make the streams and the process, which becomes the program. Returns launch->code. */
+static int launch_process(struct launch *launch, int namespaces, struct init_app_ends *ret,
+			  pid_t *ret_pid)
+{
+	if (make_streams(launch, ret) < 0) {
+		launch->code = AGENT_EXIT_STDIN;
+	} else {
+		int in = launch->fd[0];
+		pid_t pid = clone(launched, stack + sizeof(stack),
+				  CLONE_VM | CLONE_VFORK | namespaces | SIGCHLD, launch);
+
+		launch->fd[0] = in; /* what the other process opened is not ours */
+		if (pid < 0) {
+			init_text_fail(launch->why, -errno, "making a process for",
+				       launch->plan->name);
+			launch->code = AGENT_EXIT_ROOTFS;
+		} else if (launch->code != 0) {
+			waitpid(pid, NULL, 0);
+		} else {
+			*ret_pid = pid;
+		}
+	}
+	close_ends(launch->fd);
+	if (launch->code != 0)
+		close_ends(ret->fd);
+	return launch->code;
+}
+
 int init_app_start(struct init_app *app, const struct init_plan *pod, struct init_app_ends *ret,
 		   struct init_text *why)
 {
-	static _Alignas(16) char stack[STACK_SIZE];
-	struct launch launch = {.plan = app->plan, .index = app->index, .pod = pod, .why = why};
+	struct launch launch = {
+		.plan = app->plan, .index = app->index, .pod = pod, .ns = -1, .why = why};
 
-	if (make_streams(&launch, ret) < 0) {
-		launch.code = AGENT_EXIT_STDIN;
-	} else {
-		int in = launch.fd[0];
-		pid_t pid = clone(launched, stack + sizeof(stack),
-				  CLONE_VM | CLONE_VFORK | CLONE_NEWNS | SIGCHLD, &launch);
+	return launch_process(&launch, CLONE_NEWNS, ret, &app->pid);
+}
 
-		launch.fd[0] = in; /* what the other process opened is not ours */
-		if (pid < 0) {
-			init_text_fail(why, -errno, "making a process for", app->plan->name);
-			launch.code = AGENT_EXIT_ROOTFS;
-		} else if (launch.code != 0) {
-			waitpid(pid, NULL, 0);
-		} else {
-			app->pid = pid;
-		}
-	}
-	close_ends(launch.fd);
-	if (launch.code != 0)
-		close_ends(ret->fd);
-	return launch.code;
+/* Whether the environment sets the variable that var sets. */
+static bool has_variable(char *const *env, const char *var)
+{
+	size_t len = strcspn(var, "=");
+
+	for (; *env; env++)
+		if (!strncmp(*env, var, len) && (*env)[len] == '=')
+			return true;
+	return false;
+}
+
+int init_app_enter(const struct init_app *app, const struct init_plan_app *request, char **pool,
+		   struct init_app_ends *ret, pid_t *ret_pid, struct init_text *why)
+{
+	/* whatever confines the app is in its plan, and stays */
+	struct init_plan_app plan = *app->plan;
+	struct launch launch = {.plan = &plan, .index = app->index, .ns = app->ns, .why = why};
+	char **end = pool;
+
+	plan.argv = request->argv;
+	for (char **p = request->envp; *p; p++)
+		*end++ = *p;
+	for (char **p = app->plan->envp; *p; p++)
+		if (!has_variable(request->envp, *p))
+			*end++ = *p;
+	*end = NULL;
+	plan.envp = pool;
+	plan.user = plan.group = "root";
+	plan.ngroups = 0;
+	plan.workdir = "/";
+	plan.rows = request->rows;
+	plan.columns = request->columns;
+	plan.flags &= ~(uint32_t)PLAN_TTY;
+	plan.flags |= PLAN_STDIN | (request->flags & PLAN_TTY);
+	return launch_process(&launch, 0, ret, ret_pid);
 }

@@ -44,4 +44,14 @@ struct init_app_ends {
 int init_app_start(struct init_app *app, const struct init_plan *pod, struct init_app_ends *ret,
 		   struct init_text *why) __attribute__((nonnull));
 
+/*
+ * Start a command beside an app that runs: in its namespace and confined as it is, but as root in
+ * its root directory. request holds the command, what is set over the app's environment, and whether
+ * it gets a terminal; pool is for INIT_REQUEST_POOL_MAX + INIT_POOL_MAX pointers. Else as
+ * init_app_start(); the process leads a session and a process group.
+ */
+int init_app_enter(const struct init_app *app, const struct init_plan_app *request, char **pool,
+		   struct init_app_ends *ret, pid_t *ret_pid, struct init_text *why)
+	__attribute__((nonnull));
+
 #endif

@@ -31,6 +31,7 @@
 #include "initrd/mount.h"
 #include "initrd/net.h"
 #include "initrd/plan.h"
+#include "initrd/session.h"
 #include "initrd/stream.h"
 #include "initrd/text.h"
 #include "initrd/tpm.h"
@@ -48,6 +49,7 @@ enum key_kind {
 	KEY_CONTROL,
 	KEY_SIGNAL,
 	KEY_STREAM,
+	KEY_SESSION,
 };
 
 #define KEY(kind, app, stream) ((uint64_t)(kind) << 32 | (uint64_t)(app) << 8 | (stream))
@@ -63,6 +65,7 @@ static struct init {
 	bool more;	  /* a stream gave way to others */
 	uint8_t message[INIT_MESSAGE_MAX];
 	struct init_app app[PLAN_APPS_MAX];
+	struct init_session_host sessions;
 } init;
 
 /* Large ones apart: untouched pages of them cost nothing. */
@@ -282,6 +285,10 @@ static void reap(void)
 	while (read(init.sigfd, &info, sizeof(info)) > 0)
 		;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (init_session_reaped(pid, status)) {
+			init.more = true; /* there may be output left to deliver */
+			continue;
+		}
 		for (unsigned i = 0; i < init.plan.napps; i++) {
 			struct init_app *app = &init.app[i];
 
@@ -317,7 +324,7 @@ static void pump(struct init_app *app, struct init_stream *stream)
 /* Go on with the streams that gave way. Pumping one that has nothing is cheap and harmless. */
 static void pump_all(void)
 {
-	init.more = false;
+	init.more = init.sessions.napps && init_session_pump_all();
 	for (unsigned i = 0; i < init.plan.napps; i++)
 		for (unsigned j = 0; j < INIT_APP_STREAMS; j++)
 			if (init.app[i].stream[j].used)
@@ -339,6 +346,21 @@ static void resize(struct init_app *app, const uint8_t *payload)
 		ioctl(app->stream[0].local, TIOCSWINSZ, &size);
 }
 
+/* The first session brings what all of them need. */
+static void open_session(unsigned n, const uint8_t *payload)
+{
+	uint64_t cookie;
+
+	memcpy(&cookie, payload, sizeof(cookie));
+	init.sessions = (struct init_session_host){
+		.epfd = init.epfd,
+		.key = KEY(KEY_SESSION, 0, 0),
+		.apps = init.app,
+		.napps = init.plan.napps,
+	};
+	init_session_open(&init.sessions, n, cookie);
+}
+
 static void act(const struct agent_hdr *hdr, const uint8_t *payload)
 {
 	bool all = hdr->app == AGENT_ALL_APPS;
@@ -346,6 +368,10 @@ static void act(const struct agent_hdr *hdr, const uint8_t *payload)
 	unsigned last = all ? init.plan.napps : hdr->app + 1U;
 	uint32_t sig;
 
+	if (hdr->type == AGENT_SESSION && hdr->len == sizeof(uint64_t)) {
+		open_session(hdr->app, payload);
+		return;
+	}
 	if (last > init.plan.napps)
 		fatal_errno("message for an app that is not", EPROTO);
 	for (unsigned i = first; i < last; i++) {
@@ -393,6 +419,10 @@ static void loop(void)
 			case KEY_STREAM:
 				if (app->stream[KEY_STREAM_OF(key)].used)
 					pump(app, &app->stream[KEY_STREAM_OF(key)]);
+				break;
+			case KEY_SESSION:
+				init.more |= init_session_event(&init.sessions, KEY_APP(key),
+								KEY_STREAM_OF(key));
 				break;
 			}
 		}

@@ -155,9 +155,9 @@ static const char *nic_fault(unsigned tag, struct init_plan *plan)
 }
 
 /* Check all records, alone and together. seen is a bit per tag of the app (or the pod) so far. */
-static int check(uint8_t *bytes, size_t len, struct init_plan *plan, struct init_text *why)
+static int check(uint8_t *bytes, size_t len, uint32_t needed, struct init_plan *plan,
+		 struct init_text *why)
 {
-	const uint32_t needed = 1U << PLAN_ROOT | 1U << PLAN_ARG | 1U << PLAN_CAPS;
 	const uint32_t of_nic = 1U << PLAN_NIC | 1U << PLAN_ADDRESS | 1U << PLAN_ROUTE;
 	const uint32_t repeatable = 1U << PLAN_ARG | 1U << PLAN_ENV | of_nic;
 	struct init_plan_app *app = NULL;
@@ -175,8 +175,7 @@ static int check(uint8_t *bytes, size_t len, struct init_plan *plan, struct init
 			return refuse(why, fault, rec.tag);
 		if (rec.tag == PLAN_APP) {
 			if (app && (seen & needed) != needed)
-				return refuse(why, "app without root, program or caps before",
-					      rec.tag);
+				return refuse(why, "app without what it needs before", rec.tag);
 			if (plan->napps == PLAN_APPS_MAX)
 				return refuse(why, "too many apps", rec.tag);
 			app = &plan->app[plan->napps++];
@@ -195,8 +194,7 @@ static int check(uint8_t *bytes, size_t len, struct init_plan *plan, struct init
 			app->nenv++;
 	}
 	if (!app || (seen & needed) != needed)
-		return refuse(why, "app without root, program or caps before the end after",
-			      rec.tag);
+		return refuse(why, "app without what it needs before the end after", rec.tag);
 	return 0;
 }
 
@@ -291,8 +289,8 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 	}
 }
 
-int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
-		     struct init_text *why)
+static int decode(uint8_t *bytes, size_t len, uint32_t needed, char **pool, struct init_plan *ret,
+		  struct init_text *why)
 {
 	struct init_plan_app *app = NULL;
 	char **args = NULL, **env = NULL;
@@ -301,7 +299,7 @@ int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	r = check(bytes, len, ret, why);
+	r = check(bytes, len, needed, ret, why);
 	if (r < 0)
 		return r;
 
@@ -326,4 +324,27 @@ int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *
 		}
 	}
 	return 0;
+}
+
+int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
+		     struct init_text *why)
+{
+	return decode(bytes, len, 1U << PLAN_ROOT | 1U << PLAN_ARG | 1U << PLAN_CAPS, pool, ret,
+		      why);
+}
+
+int init_request_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan_app *ret,
+			struct init_text *why)
+{
+	static struct init_plan plan;
+	int r;
+
+	if (len < RECORD_HEADER || le16(bytes) != PLAN_APP)
+		return refuse(why, "not an app", 0);
+	r = decode(bytes, len, 1U << PLAN_ARG, pool, &plan, why);
+	if (r == 0 && plan.napps != 1)
+		r = refuse(why, "more than one app", PLAN_APP);
+	if (r == 0)
+		*ret = plan.app[0];
+	return r;
 }

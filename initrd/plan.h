@@ -60,4 +60,11 @@ struct init_plan {
 int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
 		     struct init_text *why) __attribute__((nonnull));
 
+/* Entries a pool for argv and envp of any request of AGENT_EXEC_MAX bytes needs. */
+#define INIT_REQUEST_POOL_MAX (AGENT_EXEC_MAX / 8 + 2)
+
+/* Decode the records of EXEC in the same way; ret holds the app's name and what is asked for. */
+int init_request_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan_app *ret,
+			struct init_text *why) __attribute__((nonnull));
+
 #endif

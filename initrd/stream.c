@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams of apps.
+ * Streams of apps and sessions.
  *
  * Bytes are moved with read and send through one buffer all streams share; what the other side did
  * not accept is kept in the flow's own, and nothing more is read before that is gone. So a flow
@@ -52,10 +52,21 @@ static int watch_sock(struct init_stream *stream)
 		     EPOLLOUT | (stream->in && !stream->in->ended ? EPOLLIN | EPOLLRDHUP : 0));
 }
 
-static struct agent_stream opening(const struct init_stream *stream)
+/* An opening of either kind; its length. The shorter is how the longer begins. */
+static size_t opening(const struct init_stream *stream, struct agent_session_stream *ret)
 {
-	return (struct agent_stream){
-		.magic = AGENT_STREAM_MAGIC, .app = stream->app, .kind = stream->kind};
+	*ret = (struct agent_session_stream){
+		.magic = AGENT_STREAM_MAGIC,
+		.session = stream->app,
+		.kind = stream->kind,
+		.cookie = stream->cookie,
+	};
+	return stream->session ? sizeof(*ret) : sizeof(struct agent_stream);
+}
+
+static int dial(const struct init_stream *stream)
+{
+	return init_dial(stream->session ? AGENT_PORT_SESSION : AGENT_PORT_STREAM);
 }
 
 int init_stream_open(struct init_stream *stream, int epfd, uint64_t key, int local)
@@ -70,12 +81,13 @@ int init_stream_open(struct init_stream *stream, int epfd, uint64_t key, int loc
 	if (fcntl(local, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
 	if (stream->in) {
-		const struct agent_stream hdr = opening(stream);
+		struct agent_session_stream hdr;
+		size_t len = opening(stream, &hdr);
 
-		stream->sock = init_dial(AGENT_PORT_STREAM);
+		stream->sock = dial(stream);
 		if (stream->sock < 0)
 			return stream->sock;
-		if (send(stream->sock, &hdr, sizeof(hdr), MSG_NOSIGNAL) != sizeof(hdr))
+		if (send(stream->sock, &hdr, len, MSG_NOSIGNAL) != (ssize_t)len)
 			return -EIO;
 		r = watch_sock(stream);
 		if (r < 0)
@@ -129,26 +141,27 @@ static bool flush(struct init_flow *flow, int fd, bool sock, bool *broken)
 	return true;
 }
 
-/* Dial for the first output. The opening goes with it, in the 8 bytes before p. */
-static int open_output(struct init_stream *stream, uint8_t *p)
+/* Dial for the first output. The opening goes with it, in the bytes before p: how many, or < 0. */
+static ssize_t open_output(struct init_stream *stream, uint8_t *p)
 {
-	const struct agent_stream hdr = opening(stream);
+	struct agent_session_stream hdr;
+	size_t len = opening(stream, &hdr);
 
-	stream->sock = init_dial(AGENT_PORT_STREAM);
+	stream->sock = dial(stream);
 	if (stream->sock < 0)
 		return stream->sock;
-	memcpy(p - sizeof(hdr), &hdr, sizeof(hdr));
-	return 0;
+	memcpy(p - len, &hdr, len);
+	return (ssize_t)len;
 }
 
 /* The chunk everything passes through, with room for an opening before it. */
-static uint8_t chunk[sizeof(struct agent_stream) + INIT_STREAM_CHUNK];
+static uint8_t chunk[sizeof(struct agent_session_stream) + INIT_STREAM_CHUNK];
 
 /* Move one chunk to the host. True while there may be more. */
 static bool move_out(struct init_stream *stream, enum side *ret)
 {
 	struct init_flow *flow = stream->out;
-	uint8_t *p = chunk + sizeof(struct agent_stream);
+	uint8_t *p = chunk + sizeof(struct agent_session_stream);
 	bool broken = false;
 	ssize_t n, done;
 
@@ -171,12 +184,14 @@ static bool move_out(struct init_stream *stream, enum side *ret)
 		(void)fcntl(stream->local, F_SETPIPE_SZ, WIDE_PIPE);
 	}
 	if (stream->sock < 0) {
-		if (open_output(stream, p) < 0) {
+		ssize_t len = open_output(stream, p);
+
+		if (len < 0) {
 			*ret = SIDE_BROKEN;
 			return false;
 		}
-		p -= sizeof(struct agent_stream);
-		n += (ssize_t)sizeof(struct agent_stream);
+		p -= len;
+		n += len;
 	}
 	done = put(stream->sock, true, p, (size_t)n);
 	if (done < 0) {

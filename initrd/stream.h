@@ -8,7 +8,7 @@
 
 #include "vmm/agent_proto.h"
 
-/* A stream of an app: a pipe or pseudo terminal on this side, a vsock connection on the other. */
+/* A stream of an app or a session: a pipe or pseudo terminal on this side, a vsock connection on the other. */
 
 /* One read and one packet. A pipe's default size, and what vsock puts in a packet at most. */
 #define INIT_STREAM_CHUNK 65536
@@ -17,7 +17,7 @@
 struct init_flow {
 	bool ended; /* the host sends no more */
 	uint32_t off, len;
-	uint8_t held[INIT_STREAM_CHUNK + sizeof(struct agent_stream)];
+	uint8_t held[INIT_STREAM_CHUNK + sizeof(struct agent_session_stream)];
 };
 
 enum init_pump {
@@ -30,7 +30,9 @@ struct init_stream {
 	bool used;     /* the app has such a stream */
 	bool draining; /* the app has ended: what is there now is the last */
 	uint8_t kind;  /* enum agent_stream_kind */
-	uint16_t app;
+	bool session;  /* ... or rather a session's, which shows the cookie */
+	uint16_t app;  /* or session */
+	uint64_t cookie;
 	int local; /* our end of the pipe, or the pseudo terminal's master; non-blocking */
 	int sock;  /* -1 until it is dialled */
 	int epfd;

@@ -11,6 +11,7 @@ const struct command *const commands[] = {
 	&cmd_completion,
 	&cmd_config,
 	&cmd_doctor,
+	&cmd_enter,
 	&cmd_gc,
 	&cmd_help,
 	&cmd_image,

@@ -12,6 +12,7 @@ extern const struct command cmd_cat_manifest;
 extern const struct command cmd_completion;
 extern const struct command cmd_config;
 extern const struct command cmd_doctor;
+extern const struct command cmd_enter;
 extern const struct command cmd_gc;
 extern const struct command cmd_help;
 extern const struct command cmd_image;

@@ -303,6 +303,27 @@ int stage1_stop(const struct pod *pod, bool force, pid_t *ret_pid, int *ret_pidf
 	return start_entry(pod, &argv, ret_pid, ret_pidfd, err);
 }
 
+int stage1_enter(const struct pod *pod, int pid, const char *app, char *const *command,
+		 struct error *err)
+{
+	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_free char *entry = NULL;
+	int r = find_entry(pod, "enter", &entry, err);
+
+	if (r < 0)
+		return r;
+	strv_add(&argv, entry);
+	strv_add_owned(&argv, xasprintf("--pid=%d", pid));
+	strv_add_owned(&argv, xasprintf("--appname=%s", app));
+	strv_add(&argv, "--");
+	for (; *command; command++)
+		strv_add(&argv, *command);
+	if (fchdir(pod->fd) < 0)
+		return error_errno(err, "pod %s", pod->uuid);
+	execv(entry, argv.v);
+	return error_errno(err, "starting stage1's enter entry point");
+}
+
 int stage1_gc(const struct pod *pod, bool debug, struct error *err)
 {
 	cleanup_strv struct strv argv = STRV_INIT;

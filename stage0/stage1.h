@@ -74,6 +74,13 @@ int stage1_measure(const struct pods *pods, const struct pod *pod, struct json_o
 	__attribute__((nonnull));
 
 /*
+ * Become the enter entry point of the pod's own stage1, for a command of the app called app. Returns
+ * only to fail. -ENOENT: there is none.
+ */
+int stage1_enter(const struct pod *pod, int pid, const char *app, char *const *command,
+		 struct error *err) __attribute__((nonnull));
+
+/*
  * Start the stop entry point of the pod's own stage1, which ends when the pod has ended. -ENOENT:
  * there is none. The process is the caller's to wait for.
  */

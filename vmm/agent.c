@@ -137,6 +137,11 @@ bool agent_winsize(struct agent *agent, uint16_t app, uint16_t rows, uint16_t co
 	return say(agent, AGENT_WINSIZE, app, size, sizeof(size));
 }
 
+bool agent_session(struct agent *agent, uint16_t session, uint64_t cookie)
+{
+	return say(agent, AGENT_SESSION, session, &cookie, sizeof(cookie));
+}
+
 static uint32_t load32(const uint8_t *p)
 {
 	uint32_t v;

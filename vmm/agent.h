@@ -84,6 +84,9 @@ bool agent_signal(struct agent *agent, uint16_t app, uint32_t signal) __attribut
 bool agent_winsize(struct agent *agent, uint16_t app, uint16_t rows, uint16_t columns)
 	__attribute__((nonnull));
 
+/* Ask init to dial back for a session. */
+bool agent_session(struct agent *agent, uint16_t session, uint64_t cookie) __attribute__((nonnull));
+
 /* Whether every app has been started (or could not be), and whether every app has ended. */
 bool agent_all_started(const struct agent *agent) __attribute__((nonnull));
 bool agent_all_ended(const struct agent *agent) __attribute__((nonnull));

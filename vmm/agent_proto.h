@@ -23,6 +23,8 @@
  *   VMM  -> init SIGNAL    app or AGENT_ALL_APPS: {u32 signal}
  *   VMM  -> init WINSIZE   app or session: {u16 rows, u16 columns}
  *   init -> VMM  FATAL     {text}: init itself can not go on; the pod ends.
+ *   VMM  -> init SESSION   session (in the place of the app): {u64 cookie}: somebody wants to execute
+ *                          a command in an app, see below
  *
  * The VMM ends the VM when every app has ended and every stream is closed; init never powers off
  * by itself. What init sends is hostile to the VMM like everything from a guest.
@@ -43,6 +45,8 @@ enum agent_type {
 	AGENT_SIGNAL = 6,
 	AGENT_WINSIZE = 7,
 	AGENT_FATAL = 8,
+	AGENT_SESSION = 9,
+	AGENT_EXEC = 10, /* in a session only */
 };
 
 struct agent_hdr {
@@ -67,7 +71,40 @@ enum agent_stream_kind {
 	AGENT_STDIN = 0,
 	AGENT_STDOUT = 1,
 	AGENT_STDERR = 2,
-	AGENT_TTY = 3, /* one two-way stream in the place of the three */
+	AGENT_TTY = 3,	   /* one two-way stream in the place of the three */
+	AGENT_CONTROL = 4, /* of a session: its messages */
+};
+
+#define AGENT_KINDS 5
+
+/*
+ * A session: a command executed beside an app, in its root and confined as it is. The VMM only
+ * relays bytes: a client on the host and init talk to each other.
+ *
+ * On SESSION init dials AGENT_PORT_SESSION and opens the connection with a struct
+ * agent_session_stream of kind AGENT_CONTROL. On it, with the same struct agent_hdr, whose app is 0:
+ *
+ *   client -> init  EXEC     records: PLAN_APP (the app's name), PLAN_ARG *, PLAN_ENV * (over the
+ *                            app's own environment), PLAN_FLAGS (PLAN_TTY), PLAN_WINSIZE. First.
+ *   client -> init  SIGNAL   {u32 signal} to the command
+ *   client -> init  WINSIZE  {u16 rows, u16 columns}
+ *   init -> client  STARTED, FAILED and EXITED as above
+ *
+ * The command's streams are connections to AGENT_PORT_SESSION too: stdin, stdout and stderr, or tty.
+ * As with an app's, stdout and stderr are dialled when there is some output, and shut down before
+ * EXITED. The end of the control connection ends the session and kills the command. The cookie keeps
+ * other programs of the guest from posing as init.
+ */
+#define AGENT_PORT_SESSION 1026
+#define AGENT_SESSIONS_MAX 32	       /* at once: 20 were asked for */
+#define AGENT_EXEC_MAX	   (64U << 10) /* payload of EXEC */
+
+struct agent_session_stream {
+	uint32_t magic; /* AGENT_STREAM_MAGIC */
+	uint16_t session;
+	uint8_t kind; /* enum agent_stream_kind */
+	uint8_t zero;
+	uint64_t cookie;
 };
 
 /*

@@ -41,15 +41,21 @@ int control_open(struct control *control, struct loop *loop, struct error *err)
 	return 0;
 }
 
+/* A client's place is free. */
+static void leave(struct control *control, struct control_client *client)
+{
+	client->len = 0;
+	if (control->fd >= 0) /* there is room for one that waits */
+		loop_set(control->loop, control->fd, EPOLLIN, LOOP_CONTROL, LISTENER);
+}
+
 static void drop(struct control *control, struct control_client *client)
 {
 	if (client->fd < 0)
 		return;
 	loop_del(control->loop, client->fd);
 	close_fd(&client->fd);
-	client->len = 0;
-	if (control->fd >= 0) /* there is room for one that waits */
-		loop_set(control->loop, control->fd, EPOLLIN, LOOP_CONTROL, LISTENER);
+	leave(control, client);
 }
 
 void control_close(struct control *control)
@@ -94,9 +100,10 @@ static enum control_verb verb_of(const char *line, char args[CONTROL_LINE_MAX])
 		enum control_verb verb;
 		bool takes_words;
 	} verbs[] = {
-		{"status", CONTROL_STATUS, false}, {"stats", CONTROL_STATS, false},
-		{"stop", CONTROL_STOP, false},	   {"kill", CONTROL_KILL, false},
-		{"pcrs", CONTROL_PCRS, false},	   {"quote", CONTROL_QUOTE, true},
+		{"status", CONTROL_STATUS, false},   {"stats", CONTROL_STATS, false},
+		{"stop", CONTROL_STOP, false},	     {"kill", CONTROL_KILL, false},
+		{"pcrs", CONTROL_PCRS, false},	     {"quote", CONTROL_QUOTE, true},
+		{"session", CONTROL_SESSION, false}, {"stream", CONTROL_STREAM, true},
 	};
 	size_t len = strcspn(line, " ");
 	const char *rest = line + len + (line[len] == ' ');
@@ -165,6 +172,20 @@ enum control_verb control_event(struct control *control, uint32_t index)
 			client->len += (unsigned)n;
 	}
 	return CONTROL_NONE;
+}
+
+int control_take(struct control *control, uint32_t index)
+{
+	struct control_client *client = &control->client[index - 1];
+	int fd;
+
+	assert(index >= 1 && index <= CONTROL_CLIENTS_MAX);
+	if (client->fd < 0 || client->len)
+		return -1;
+	loop_del(control->loop, client->fd);
+	fd = take_fd(&client->fd);
+	leave(control, client);
+	return fd;
 }
 
 void control_reply(struct control *control, uint32_t index, const char *json)

@@ -27,6 +27,10 @@
  *             "public":B64 of the key's TPMT_PUBLIC, "pcrs":{as above, those selected}}
  *            The key is a restricted ECDSA P-256 SHA-256 signing key, a primary object of the
  *            platform hierarchy, which is the host's own: the guest can neither use nor block it.
+ *   session  begin a session (vmm/agent_proto.h): {"session":N}. From the next byte on the connection
+ *            is its control stream, raw.
+ *   stream N KIND
+ *            a stream of session N, KIND as in enum agent_stream_kind: {"ok":true}, then raw.
  *   other    {"error":"..."}
  */
 
@@ -42,6 +46,8 @@ enum control_verb {
 	CONTROL_KILL,
 	CONTROL_PCRS,
 	CONTROL_QUOTE, /* control_args() has the rest of the line */
+	CONTROL_SESSION,
+	CONTROL_STREAM,
 };
 
 struct control_client {
@@ -71,6 +77,11 @@ void control_close(struct control *control) __attribute__((nonnull));
  * same index, then call again until CONTROL_NONE: a client may have sent several.
  */
 enum control_verb control_event(struct control *control, uint32_t index) __attribute__((nonnull));
+/*
+ * Take a client's socket out of the control socket's hands, which is the caller's then. -1: the client
+ * has gone, or has sent more before it was answered.
+ */
+int control_take(struct control *control, uint32_t index) __attribute__((nonnull));
 /* Send one line of JSON (without its newline). A client that does not take it is dropped. */
 void control_reply(struct control *control, uint32_t index, const char *json)
 	__attribute__((nonnull));

@@ -11,6 +11,7 @@
 #include "common/str.h"
 #include "common/util.h"
 #include "firmware/firmware.h"
+#include "vmm/enter.h"
 #include "vmm/launch.h"
 #include "vmm/probe.h"
 #include "vmm/podrun.h"
@@ -170,12 +171,26 @@ static int run_stop(int argc, char **argv)
 	return STAGE1_EXIT_FAILURE;
 }
 
+static int run_enter(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	int status;
+
+	log_init("enter", LOG_INFO);
+	if (enter_pod(argc, argv, &status, &err) == 0)
+		return status;
+	log_error("%s", err.msg);
+	return STAGE1_EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec start;
 
 	if (strcmp(called_as(argv[0]), "stop") == 0)
 		return run_stop(argc, argv);
+	if (strcmp(called_as(argv[0]), "enter") == 0)
+		return run_enter(argc, argv);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	log_init("tripod-vmm", LOG_INFO);
 	if (argc == 2 && strcmp(argv[1], "--probe") == 0)

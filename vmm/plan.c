@@ -9,7 +9,7 @@
 #include "common/util.h"
 #include "vmm/agent_proto.h"
 
-static void put(struct str *out, enum plan_tag tag, const void *data, size_t len)
+void plan_put(struct str *out, enum plan_tag tag, const void *data, size_t len)
 {
 	struct {
 		uint16_t tag, zero;
@@ -24,7 +24,7 @@ static void put(struct str *out, enum plan_tag tag, const void *data, size_t len
 
 static void put_string(struct str *out, enum plan_tag tag, const char *s)
 {
-	put(out, tag, s, strlen(s));
+	plan_put(out, tag, s, strlen(s));
 }
 
 /* The name virtio-blk gives to its nth disk: vda ... vdz, vdaa ... */
@@ -66,12 +66,12 @@ static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 	put_string(out, PLAN_USER, app->user);
 	put_string(out, PLAN_GROUP, app->group);
 	if (app->ngids)
-		put(out, PLAN_GROUPS, app->gids, app->ngids * sizeof(app->gids[0]));
+		plan_put(out, PLAN_GROUPS, app->gids, app->ngids * sizeof(app->gids[0]));
 	put_string(out, PLAN_WORKDIR, app->workdir);
-	put(out, PLAN_FLAGS, &flags, sizeof(flags));
+	plan_put(out, PLAN_FLAGS, &flags, sizeof(flags));
 	if (flags & PLAN_TTY)
-		put(out, PLAN_WINSIZE, size, sizeof(size));
-	put(out, PLAN_CAPS, &app->caps, sizeof(app->caps));
+		plan_put(out, PLAN_WINSIZE, size, sizeof(size));
+	plan_put(out, PLAN_CAPS, &app->caps, sizeof(app->caps));
 }
 
 /* What an app finds in /etc/hosts when its image has none (rkt-behaviour.md section 8.8). */
@@ -93,11 +93,11 @@ static void put_net(struct str *out, const struct podnet *net, const char *hostn
 		const struct podnet_nic *nic = &net->nic[i];
 		const struct plan_nic head = {.mtu = nic->mtu};
 
-		put(out, PLAN_NIC, &head, sizeof(head));
+		plan_put(out, PLAN_NIC, &head, sizeof(head));
 		for (unsigned k = 0; k < nic->naddresses; k++)
-			put(out, PLAN_ADDRESS, &nic->address[k], sizeof(nic->address[k]));
+			plan_put(out, PLAN_ADDRESS, &nic->address[k], sizeof(nic->address[k]));
 		for (unsigned k = 0; k < nic->nroutes; k++)
-			put(out, PLAN_ROUTE, &nic->route[k], sizeof(nic->route[k]));
+			plan_put(out, PLAN_ROUTE, &nic->route[k], sizeof(nic->route[k]));
 	}
 	if (net->hosts)
 		put_string(out, PLAN_HOSTS_SET, net->hosts);
@@ -115,9 +115,9 @@ int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t
 	assert(pod->napps <= PLAN_APPS_MAX);
 	put_string(&out, PLAN_HOSTNAME, args->hostname);
 	if (args->tpm)
-		put(&out, PLAN_TPM, NULL, 0);
+		plan_put(&out, PLAN_TPM, NULL, 0);
 	if (args->memory)
-		put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
+		plan_put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
 	put_net(&out, args->net, args->hostname);
 	for (unsigned i = 0; i < pod->napps; i++)
 		put_app(&out, &pod->apps[i], i, args);

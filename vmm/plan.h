@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/str.h"
+#include "vmm/agent_proto.h"
 #include "vmm/pod.h"
 #include "vmm/podnet.h"
 
@@ -29,5 +31,9 @@ uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)
 /* *ret is malloc()ed, *ret_len bytes, the caller's. -E2BIG beyond AGENT_PLAN_MAX. */
 int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t **ret,
 	       size_t *ret_len, struct error *err) __attribute__((nonnull));
+
+/* Append one record. */
+void plan_put(struct str *out, enum plan_tag tag, const void *data, size_t len)
+	__attribute__((nonnull(1)));
 
 #endif

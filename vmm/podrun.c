@@ -309,6 +309,12 @@ void podrun_control(struct podrun *run, uint32_t client)
 		case CONTROL_QUOTE:
 			podtpm_ask(run, client, verb);
 			break;
+		case CONTROL_SESSION:
+			podrun_session(run, client);
+			return; /* the index may be another's by now */
+		case CONTROL_STREAM:
+			podrun_stream(run, client);
+			return;
 		case CONTROL_NONE:
 			break;
 		}
@@ -367,6 +373,7 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	case LOOP_STREAM_OUT:
 	case LOOP_STREAM_IN:
 	case LOOP_CONTROL:
+	case LOOP_RELAY:
 		break;
 	}
 	vsock_lock(vs);
@@ -380,6 +387,8 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 		podrun_control(run, event->index);
 	else if (event->kind == LOOP_TPM)
 		r = podtpm_event(run, err);
+	else if (event->kind == LOOP_RELAY)
+		relays_ready(run->relays, event->index, event->events);
 	vsock_unlock(vs);
 	if (event->kind == LOOP_VCPU)
 		r = on_vcpu(run, err);

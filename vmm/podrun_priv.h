@@ -13,9 +13,10 @@
 #include "vmm/plan.h"
 #include "vmm/pod.h"
 #include "vmm/podrun.h"
+#include "vmm/relay.h"
 #include "vmm/shape.h"
-#include "vmm/tpm.h"
 #include "vmm/stream.h"
+#include "vmm/tpm.h"
 #include "vmm/tty.h"
 
 /* A running pod, between its set-up (podset.c) and its loop (podrun.c). */
@@ -39,6 +40,7 @@ struct podrun {
 	struct guest *guest;
 	struct agent agent;
 	struct streams *streams;
+	struct relays *relays;
 	struct control control;
 	struct tty tty;
 	struct tpm *tpm; /* NULL: none is wanted */
@@ -75,5 +77,12 @@ void podtpm_launch(struct podrun *run) __attribute__((nonnull));
 int podtpm_event(struct podrun *run, struct error *err) __attribute__((nonnull));
 void podtpm_ask(struct podrun *run, uint32_t client, enum control_verb verb)
 	__attribute__((nonnull));
+
+/*
+ * CONTROL_SESSION and CONTROL_STREAM of a client, whose connection is not the control socket's
+ * afterwards.
+ */
+void podrun_session(struct podrun *run, uint32_t client) __attribute__((nonnull));
+void podrun_stream(struct podrun *run, uint32_t client) __attribute__((nonnull));
 
 #endif

@@ -16,7 +16,7 @@
 #include "common/util.h"
 #include "vmm/probe.h"
 
-/* The guest's connections (struct vsock_ops): init's own, or a stream. */
+/* The guest's connections (struct vsock_ops): init's own, a stream of an app, or one of a session. */
 
 static bool on_accept(void *ctx, unsigned conn, uint32_t port)
 {
@@ -26,6 +26,8 @@ static bool on_accept(void *ctx, unsigned conn, uint32_t port)
 		return agent_accept(&run->agent, conn);
 	if (port == AGENT_PORT_STREAM && run->agent.state == AGENT_TALKING)
 		return streams_accept(run->streams, conn);
+	if (port == AGENT_PORT_SESSION && run->agent.state == AGENT_TALKING)
+		return relays_accept(run->relays, conn);
 	return false;
 }
 
@@ -35,6 +37,8 @@ static size_t on_data(void *ctx, unsigned conn, const struct iovec *iov, unsigne
 
 	if (agent_owns(&run->agent, conn))
 		return agent_data(&run->agent, iov, n, len);
+	if (relays_owns(run->relays, conn))
+		return relays_data(run->relays, conn, iov, n, len);
 	return streams_data(run->streams, conn, iov, n, len);
 }
 
@@ -44,6 +48,8 @@ static void on_eof(void *ctx, unsigned conn)
 
 	if (agent_owns(&run->agent, conn))
 		agent_gone(&run->agent);
+	else if (relays_owns(run->relays, conn))
+		relays_eof(run->relays, conn);
 	else
 		streams_eof(run->streams, conn);
 }
@@ -54,6 +60,8 @@ static void on_writable(void *ctx, unsigned conn)
 
 	if (agent_owns(&run->agent, conn))
 		agent_writable(&run->agent);
+	else if (relays_owns(run->relays, conn))
+		relays_writable(run->relays, conn);
 	else
 		streams_writable(run->streams, conn);
 }
@@ -62,7 +70,9 @@ static void on_closed(void *ctx, unsigned conn)
 {
 	struct podrun *run = ctx;
 
-	if (!agent_owns(&run->agent, conn))
+	if (relays_owns(run->relays, conn))
+		relays_closed(run->relays, conn);
+	else if (!agent_owns(&run->agent, conn))
 		streams_closed(run->streams, conn);
 }
 
@@ -153,6 +163,7 @@ static int make_guest(struct podrun *run, struct error *err)
 	agent_init(&run->agent, run->guest->vsock, run->plan, run->plan_len, run->pod.napps);
 	podtpm_launch(run);
 	make_streams(run);
+	relays_new(run->guest->vsock, &run->loop, &run->relays);
 	return 0;
 }
 

@@ -10,11 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static volatile size_t total; /* so that the reads below are not optimised away */
 
-/* Decode a plan and read every string of it to its end. */
+/* Decode a plan, or a request, and read every string of it to its end. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char *pool[INIT_POOL_MAX];
+	static char *pool[INIT_POOL_MAX]; /* more than a request needs */
 	static struct init_plan plan;
+	struct init_plan_app request;
 	uint8_t *bytes = malloc(size ? size : 1);
 	struct init_text why = {.len = 0};
 
@@ -32,6 +33,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			for (unsigned j = 0; j < 4 * app->ngroups; j++)
 				total += app->groups[j];
 		}
+	}
+	memcpy(bytes, data, size);
+	if (init_request_decode(bytes, size, pool, &request, &why) == 0) {
+		for (char **s = request.argv; *s; s++)
+			total += strlen(*s);
+		for (char **s = request.envp; *s; s++)
+			total += strlen(*s);
+		total += strlen(request.name);
 	}
 	free(bytes);
 	return 0;

@@ -157,6 +157,27 @@ static void the_apps_lives_are_followed(void **state)
 	assert_int_equal(t->agent.state, AGENT_TALKING);
 }
 
+static void a_session_is_asked_for_once_there_is_a_conversation(void **state)
+{
+	struct talk *t = *state;
+	uint8_t got[20000];
+	struct agent_hdr hdr;
+	uint64_t cookie;
+	size_t len;
+
+	assert_false(agent_session(&t->agent, 7, 99));
+	hello(t);
+	assert_true(agent_session(&t->agent, 7, 0x1122334455667788));
+	len = drain(t, got, sizeof(got));
+	assert_int_equal(len, 2 * sizeof(hdr) + sizeof(t->plan) + sizeof(cookie));
+	memcpy(&hdr, got + sizeof(hdr) + sizeof(t->plan), sizeof(hdr));
+	assert_int_equal(hdr.type, AGENT_SESSION);
+	assert_int_equal(hdr.app, 7);
+	assert_int_equal(hdr.len, sizeof(cookie));
+	memcpy(&cookie, got + len - sizeof(cookie), sizeof(cookie));
+	assert_true(cookie == 0x1122334455667788);
+}
+
 static void messages_may_come_in_any_pieces(void **state)
 {
 	struct talk *t = *state;
@@ -334,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(hello_is_answered_with_the_plan),
 		T(the_apps_lives_are_followed),
+		T(a_session_is_asked_for_once_there_is_a_conversation),
 		T(messages_may_come_in_any_pieces),
 		T(only_the_first_connection_counts),
 		cmocka_unit_test(what_is_out_of_order_ends_the_conversation),

@@ -182,6 +182,29 @@ static void the_socket_is_ours_alone_and_goes_with_us(void **state)
 	assert_int_equal(control_open(&f->control, &f->loop, &err), 0);
 }
 
+static void a_connection_can_be_taken_out_of_its_hands(void **state)
+{
+	struct fixture *f = *state;
+	struct loop_event events[8];
+	cleanup_fd int fd = dial(), taken = -1, hasty = dial();
+
+	assert_int_equal(loop_wait(&f->loop, events, 8, 0), 1);
+	assert_int_equal(control_event(&f->control, 0), CONTROL_NONE);
+	assert_int_equal(control_event(&f->control, 0), CONTROL_NONE);
+	assert_int_equal(write(fd, "stream 3 1\n", 11), 11);
+	assert_int_equal(control_event(&f->control, 1), CONTROL_STREAM);
+	assert_string_equal(control_args(&f->control, 1), "3 1");
+	taken = control_take(&f->control, 1);
+	assert_true(taken >= 0);
+	assert_int_equal(write(fd, "status\n", 7), 7);
+	assert_int_equal(control_event(&f->control, 1), CONTROL_NONE); /* no longer ours */
+	reads(taken, "status\n");
+	/* raw bytes before the answer would be lost, so such a client is not taken */
+	assert_int_equal(write(hasty, "session\nraw", 11), 11);
+	assert_int_equal(control_event(&f->control, 2), CONTROL_SESSION);
+	assert_int_equal(control_take(&f->control, 2), -1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -191,6 +214,7 @@ int main(void)
 		T(a_line_without_end_is_cut_off),
 		T(clients_over_the_bound_wait_for_their_turn),
 		T(a_client_that_reads_nothing_is_dropped_not_waited_for),
+		T(a_connection_can_be_taken_out_of_its_hands),
 		T(the_socket_is_ours_alone_and_goes_with_us),
 	};
 

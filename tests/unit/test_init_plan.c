@@ -170,7 +170,7 @@ static void what_is_missing_doubled_or_misplaced_is_refused(void **state)
 	struct writer w = {.len = 0};
 	(void)state;
 
-	assert_refused(&w, "without root");
+	assert_refused(&w, "without what it needs");
 	string(&w, PLAN_ROOT, "/dev/vda");
 	assert_refused(&w, "out of place");
 
@@ -188,9 +188,9 @@ static void what_is_missing_doubled_or_misplaced_is_refused(void **state)
 	string(&w, PLAN_APP, "a");
 	string(&w, PLAN_ROOT, "/dev/vda");
 	u64(&w, PLAN_CAPS, 0);
-	assert_refused(&w, "without root, program or caps before the end");
+	assert_refused(&w, "without what it needs before the end");
 	app(&w, "b");
-	assert_refused(&w, "without root, program or caps before");
+	assert_refused(&w, "without what it needs before");
 }
 
 static void bad_values_are_refused(void **state)
@@ -357,6 +357,47 @@ static void networks_that_make_no_sense_are_refused(void **state)
 	assert_refused(&w, "out of place");
 }
 
+static void a_request_is_one_app_with_a_command(void **state)
+{
+	static char *pool[INIT_REQUEST_POOL_MAX];
+	struct init_plan_app request;
+	struct init_text why = {.len = 0};
+	struct writer w = {.len = 0};
+	uint8_t bytes[sizeof(w.bytes)];
+	size_t one;
+
+	(void)state;
+	string(&w, PLAN_APP, "web");
+	memcpy(bytes, w.bytes, w.len);
+	assert_int_equal(init_request_decode(bytes, w.len, pool, &request, &why), -EINVAL);
+	string(&w, PLAN_ARG, "ls");
+	string(&w, PLAN_ARG, "");
+	string(&w, PLAN_ENV, "TERM=x");
+	one = w.len;
+	memcpy(bytes, w.bytes, w.len);
+	assert_int_equal(init_request_decode(bytes, w.len, pool, &request, &why), 0);
+	assert_string_equal(request.name, "web");
+	assert_string_equal(request.argv[0], "ls");
+	assert_string_equal(request.argv[1], "");
+	assert_null(request.argv[2]);
+	assert_string_equal(request.envp[0], "TERM=x");
+	assert_null(request.envp[1]);
+	assert_int_equal(request.flags, 0);
+	string(&w, PLAN_APP, "db");
+	string(&w, PLAN_ARG, "ls");
+	memcpy(bytes, w.bytes, w.len);
+	assert_int_equal(init_request_decode(bytes, w.len, pool, &request, &why), -EINVAL);
+	memcpy(bytes, w.bytes, one);
+	assert_int_equal(init_request_decode(bytes, one - 1, pool, &request, &why), -EINVAL);
+	assert_int_equal(init_request_decode(bytes, 0, pool, &request, &why), -EINVAL);
+	w.len = 0;
+	string(&w, PLAN_HOSTNAME, "h");
+	string(&w, PLAN_APP, "web");
+	string(&w, PLAN_ARG, "ls");
+	memcpy(bytes, w.bytes, w.len);
+	assert_int_equal(init_request_decode(bytes, w.len, pool, &request, &why), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +408,7 @@ int main(void)
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(a_pod_has_as_many_apps_as_the_protocol_allows),
 		cmocka_unit_test(as_many_groups_as_allowed_are_taken),
+		cmocka_unit_test(a_request_is_one_app_with_a_command),
 		cmocka_unit_test(networks_are_decoded),
 		cmocka_unit_test(networks_that_make_no_sense_are_refused),
 	};

@@ -1,0 +1,230 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A pod of two apps from its preparation to its end: enter, stop, status --wait (rkt-behaviour 2.10,
+# 2.11).
+. tests/e2e/tap.sh
+need_kvm
+need_command python3
+
+run_tripod prepare --set-env=WHO=pod "$IMAGES/busybox.aci" --name=web --user=1000 --group=1000 \
+	--caps-retain=CAP_NET_BIND_SERVICE,CAP_KILL --exec=/bin/sh \
+	-- -c 'trap "echo asked; exit 0" TERM; echo up; while :; do sleep 1; done' \
+	--- "$IMAGES/busybox.aci" --name=db --exec=/bin/sleep -- 1000
+uuid=$out
+is 'the pod is prepared' "$status" 0
+{
+	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" run-prepared "$uuid" >"$WORK/pod.out" 2>"$WORK/pod.err" \
+		</dev/null
+	echo $? >"$WORK/pod.status"
+} &
+pod=$!
+run_tripod enter --app=web "$uuid" true
+unlike 'enter in a pod that is not ready either works or says why' "$status: $err" '^254: $'
+run_tripod status --wait-ready=200s "$uuid"
+is 'it becomes ready' "$status" 0
+
+enter()
+{
+	run_tripod enter --app=web "$uuid" "$@"
+}
+
+# stream KEY: what the command said for it
+said()
+{
+	printf '%s\n' "$out" | sed -n "s/^$1=//p"
+}
+
+# shellcheck disable=SC2016 # for the guest
+enter /bin/sh -c 'echo id=$(id -u):$(id -g):$(id -G); echo pwd=$(pwd); echo who=$WHO
+	echo app=$AC_APP_NAME; echo term=$TERM; echo "args=$# $1|$2"
+	sed -n "s/^CapBnd:\t/bnd=/p; s/^CapEff:\t/eff=/p" /proc/self/status
+	echo err >&2; echo fds=$(ls /proc/self/fd | tr "\n" " "); exit 7' sh 'a b' --app=x
+is 'the status is the command'"'"'s' "$status" 7
+is 'it is root, without groups of others' "$(said id)" 0:0:0
+is 'in the root of the app' "$(said pwd)" /
+is "with the app's environment" "$(said who) $(said app)" 'pod web'
+is 'arguments come through as they are' "$(said args)" '2 a b|--app=x'
+is "its bounding set is the app's" "$(said bnd)" 0000000000000420
+is 'and it has no capability more' "$(said eff)" 0000000000000420
+is 'stderr is told from stdout' "$err" err
+is 'no descriptor but the streams (and that of ls)' "$(said fds)" '0 1 2 3'
+TERM=dumb enter /bin/sh -c 'echo $TERM'
+is 'TERM is ours' "$out" dumb
+enter /bin/sh -c 'kill -9 $$'
+is 'a signal that kills it is told' "$status" 137
+enter /no/such
+is 'a command that is not there' "$status" 203
+like 'is told' "$err" 'Unable to open "/no/such": No such file'
+enter
+is 'without a command it is bash' "$status" 203
+like 'which is announced' "$err" '^enter: no command is given, assuming "/bin/bash"'
+enter /bin/sh -c 'cd /proc; grep -l sleep [0-9]*/cmdline | wc -l; mount -o remount,ro /'
+is 'mounting is not allowed where the app may not' "$status" 1
+run_tripod enter --app=db "$uuid" /bin/sh -c 'echo $AC_APP_NAME; touch /only-db'
+is 'the other app is another root' "$out" db
+enter ls /only-db
+is 'which the first does not see' "$status" 1
+
+# mistakes
+run_tripod enter "$uuid" true
+is 'of several apps one must be named' "$status" 254
+like 'and they are listed' "$err" 'several apps.*web, db'
+run_tripod enter --app=none "$uuid" true
+like 'an unknown app is refused' "$err" '^enter: the pod has no app "none", only web, db'
+run_tripod enter
+is 'enter without a pod is a usage error' "$status" 254
+enter /bin/echo "$(head -c 70000 /dev/zero | tr '\0' x)"
+like 'a command that is too long is refused' "$err" 'too long'
+
+# streams
+head -c 300000 /dev/urandom >"$WORK/blob"
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" enter --app=web "$uuid" cat <"$WORK/blob" >"$WORK/copy"
+ok 'bytes go in and come out as they were' cmp -s "$WORK/blob" "$WORK/copy"
+# shellcheck disable=SC2094 # not a pipeline's file
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" enter --app=web "$uuid" yes 2>"$WORK/yes.err" | head -n 3 \
+	>"$WORK/yes"
+is 'a reader that leaves ends the writer' "$(tr '\n' ' ' <"$WORK/yes")" 'y y y '
+enter /bin/sh -c 'sleep 600 & echo done'
+is 'what it leaves behind does not hold it' "$status $out" '0 done'
+
+# many at once
+cat >"$WORK/many.py" <<'EOM'
+"""20 commands that all wait for a word at the same time, then get it."""
+import subprocess, sys
+
+all = [subprocess.Popen([*sys.argv[1:], "/bin/sh", "-c", "echo up; read x; echo $x; exit %d" % n],
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE) for n in range(20)]
+up = [p.stdout.readline() for p in all]
+good = 0
+for n, p in enumerate(all):
+    out, _ = p.communicate(b"word%d\n" % n, timeout=200)
+    good += up[n] == b"up\n" and out == b"word%d\n" % n and p.returncode == n
+print(good)
+EOM
+run python3 "$WORK/many.py" "$TRIPOD" --dir="$DATA" enter --app=db "$uuid"
+is '20 at once have their own streams and statuses' "$out" 20
+
+# a client that dies takes its command along
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" enter --app=web "$uuid" sleep 777 &
+client=$!
+running()
+{
+	enter /bin/sh -c 'cat /proc/[0-9]*/cmdline | tr "\0" " " | grep -c "sleep 77[7]"'
+	[ "$out" = "$1" ]
+}
+wait_for()
+{
+	for _ in $(seq 50); do
+		"$@" && return
+	done
+	return 1
+}
+ok 'a command runs' wait_for running 1
+kill -KILL $client
+ok 'and ends with its client' wait_for running 0
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" enter --app=web "$uuid" sleep 777 &
+client=$!
+ok 'another runs' wait_for running 1
+kill -TERM $client
+wait $client
+is 'a signal is passed on' "$?" 143
+
+# a terminal
+cat >"$WORK/drive.py" <<'EOM'
+import fcntl, os, re, select, signal, struct, subprocess, sys, termios, time
+
+def size(rows, columns):
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+master, slave = os.openpty()
+size(31, 97)
+before = termios.tcgetattr(slave)
+process = subprocess.Popen(sys.argv[1:], stdin=slave, stdout=slave, stderr=slave,
+                           start_new_session=True,
+                           preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+def expect(pattern, limit=100):
+    text, end = "", time.monotonic() + limit
+    while not re.search(pattern, text):
+        ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            break
+        text += os.read(master, 65536).decode(errors="replace")
+    return text
+
+def ask(command, pattern):
+    os.write(master, command.encode() + b"\n")
+    return expect(pattern)
+
+def say(good, name):
+    print("%s: %s" % ("yes" if good else "no", name))
+
+say(re.search("[#$] ", expect("[#$] ")), "prompt")
+say(not termios.tcgetattr(slave)[3] & termios.ICANON, "raw")
+text = ask("tty; stty size; echo one >/dev/tty; echo =1", "\n=1\r\n")
+say(re.search("/dev/pts/[0-9]+\r\n31 97\r\none\r\n", text), "terminal")
+size(44, 123)
+process.send_signal(signal.SIGWINCH)
+for _ in range(20):
+    text = ask("stty size; echo =2", "\n=2\r\n")
+    if "44 123" in text:
+        break
+say("44 123" in text, "resize")
+text = ask("echo go; sleep 500", "\ngo\r\n")
+os.write(master, b"\x03")
+say("=3" in ask("echo =3", "\n=3\r\n"), "interrupt")
+text = ask("top", "(?i)cpu.*(?s:.*)PID")
+say("PID" in text, "top")
+os.write(master, b"q")
+say("=4" in ask("\necho =4", "\n=4\r\n"), "quit")
+ask("sh -c 'exit 9'", "[#$] ")
+os.write(master, b"\x04")
+say(process.wait(100) == 9, "end of input, and the status")
+say(termios.tcgetattr(slave) == before, "our terminal as it was")
+EOM
+run python3 "$WORK/drive.py" "$TRIPOD" --dir="$DATA" enter --app=web "$uuid" /bin/sh
+for name in prompt raw terminal resize interrupt top quit 'end of input, and the status' \
+	'our terminal as it was'; do
+	ok "a shell on a terminal: $name" grep -qx "yes: $name" "$WORK/out"
+done
+
+# the end
+(
+	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" enter --app=db "$uuid" sleep 1000 2>"$WORK/last.err"
+	echo $? >"$WORK/last"
+) &
+last=$!
+(run_tripod status --wait "$uuid" && echo "$out" >"$WORK/waited") &
+waiter=$!
+run_tripod stop "${uuid%%-*}"
+is 'stop ends the pod' "$status $out" "0 \"$uuid\""
+like 'its apps were asked' "$(cat "$WORK/pod.out")" '^web: asked$'
+wait "$pod" "$waiter" "$last"
+is 'its status is that of the app that failed first' "$(cat "$WORK/pod.status")" 143
+like 'status --wait saw the end' "$(cat "$WORK/waited")" '^state=exited$'
+like 'with the statuses of the apps' "$(cat "$WORK/waited")" '^app-web=0$'
+ok 'a command in it has failed or was killed' grep -Eqx '254|143|137' "$WORK/last"
+enter true
+is 'enter in a pod that has ended fails' "$status" 254
+like 'and says so' "$err" "^enter: pod \"$uuid\" is not running, but exited"
+run_tripod rm "$uuid"
+is 'the pod can be removed at once' "$status" 0
+
+# killed
+"$TRIPOD" --dir="$DATA" --insecure-options=image run --uuid-file-save="$WORK/uuid" \
+	"$IMAGES/busybox.aci" --exec=/bin/sleep -- 1000 2>/dev/null &
+pod=$!
+for _ in $(seq 300); do
+	[ ! -s "$WORK/uuid" ] || break
+	sleep 0.1
+done
+run_tripod status --wait-ready=200s --uuid-file="$WORK/uuid"
+run_tripod stop --force --uuid-file="$WORK/uuid"
+is 'stop --force ends a pod' "$status" 0
+wait $pod 2>/dev/null
+is 'its run was killed' "$?" 137
+run_tripod status --uuid-file="$WORK/uuid"
+like 'its app has a status' "$out" '^app-busybox=137$'
+run_tripod gc --grace-period=0s
+no_leaks 'nothing is left'
+done_testing
