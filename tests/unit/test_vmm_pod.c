@@ -17,7 +17,8 @@
 
 #define POD(apps) "{\"acKind\":\"PodManifest\",\"acVersion\":\"0.8.11\",\"apps\":[" apps "]}"
 #define APP(more)                                                                                  \
-	"{\"name\":\"a\",\"image\":{},\"app\":{\"exec\":[\"/bin/x\",\"y\"],\"user\":\"0\","        \
+	"{\"name\":\"a\",\"image\":{\"id\":\"sha512-ab\"},\"app\":{\"exec\":[\"/bin/"              \
+	"x\",\"y\"],\"user\":\"0\","                                                               \
 	"\"group\":\"0\"" more "}}"
 
 static const struct podnet no_net = PODNET_INIT;
