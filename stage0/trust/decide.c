@@ -108,6 +108,9 @@ static int refuse(const struct signer *signer, const char *name, struct error *e
 	case SIGNATURE_KEY_INVALID:
 		return error_set(err, -EKEYREJECTED,
 				 "%s: signed by %s, which nothing valid allows to sign", name, key);
+	case SIGNATURE_KEY_EXPIRED:
+		return error_set(err, -EKEYEXPIRED, "%s: signed by %s, which expired on %s", name,
+				 key, until);
 	case SIGNATURE_EXPIRED:
 		return error_set(err, -EKEYEXPIRED, "%s: the signature by %s expired on %s", name,
 				 key, until);
@@ -187,7 +190,8 @@ int signers_decide(const struct signers *signers, const struct keyring *keys, co
 	}
 	if (!best)
 		return refuse_unknown(signers, &trusted, name, err);
-	if (best->verdict != SIGNATURE_VALID && best->verdict != SIGNATURE_KEY_EXPIRED)
+	if (best->verdict != SIGNATURE_VALID &&
+	    (best->verdict != SIGNATURE_KEY_EXPIRED || keys->reject_expired))
 		return refuse(best, label(name), err);
 	if (best->verdict == SIGNATURE_KEY_EXPIRED && ret_warning)
 		*ret_warning = expiry_warning(best, label(name));

@@ -23,6 +23,7 @@
 #include "common/file.h"
 #include "common/util.h"
 #include "stage0/trust/keystore_priv.h"
+#include "stage0/trust/rules.h"
 
 enum stage {
 	STAGE_SYSTEM_ROOT,
@@ -268,13 +269,15 @@ int keyring_load(const struct config_dirs *dirs, const char *name, struct keyrin
 		[STAGE_LOCAL_PREFIX] = dirs->local,
 	};
 	cleanup_keyring struct keyring *keyring = xcalloc(1, sizeof(*keyring));
+	int r;
 
 	if (name && *name && !keystore_name_is_valid(name))
 		return error_set(err, -EINVAL, "\"%s\" is not a name that keys are trusted for",
 				 name);
+	r = rules_expired_keys(dirs, &keyring->reject_expired, err);
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; i < ARRAY_SIZE(config); i++) {
-		int r = 0;
-
 		if (config[i] && config[i][0])
 			r = read_stage(keyring, i, config[i], name, err);
 		if (r < 0)

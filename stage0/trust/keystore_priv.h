@@ -22,7 +22,8 @@ struct key_file {
 struct keyring {
 	struct key_file *file;
 	size_t n;
-	size_t bytes; /* of all files */
+	size_t bytes;	     /* of all files */
+	bool reject_expired; /* keys that have expired since they signed */
 };
 
 /*

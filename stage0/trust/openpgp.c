@@ -308,7 +308,7 @@ static int dearmour(const struct rnp *rnp, const uint8_t *text, size_t len, uint
 	rnp_input_t input = NULL;
 	rnp_output_t output = NULL;
 	uint8_t *bytes;
-	size_t n;
+	size_t n = 0;
 	int r = 0;
 
 	if (rnp->input_from_memory(&input, text, len, false) != RNP_SUCCESS ||

@@ -20,10 +20,9 @@
 #include "common/util.h"
 #include "stage0/config_priv.h"
 #include "stage0/image/oci_doc.h"
+#include "stage0/trust/rules.h"
 #include "stage0/trust/verify.h"
 
-#define POLICY_KIND	 "imagePolicy"
-#define POLICY_VERSION	 "v1"
 #define POLICY_RULES_MAX 4096
 #define POLICY_WAYS_MAX	 16 /* signature templates of a rule: each is a file or a request */
 #define TEMPLATE_MAX	 4096
@@ -161,40 +160,12 @@ static int read_way(struct json_object *way, struct rule *rule, struct error *er
 	return 0;
 }
 
-static int check_members(struct json_object *doc, struct error *err)
-{
-	static const char *const known[] = {"rktKind", "rktVersion", "images", "accept"};
-	static const char *const values[] = {POLICY_KIND, POLICY_VERSION};
-
-	if (!json_object_is_type(doc, json_type_object))
-		return error_set(err, -EINVAL, "is no JSON object");
-	json_object_object_foreach(doc, key, value)
-	{
-		size_t k = 0;
-
-		(void)value;
-		while (k < ARRAY_SIZE(known) && strcmp(key, known[k]) != 0)
-			k++;
-		if (k == ARRAY_SIZE(known))
-			return error_set(err, -EINVAL, "unknown member \"%s\"", key);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
-		const char *text = NULL;
-		int r = json_get_string(doc, known[i], &text, err);
-
-		if (r < 0)
-			return r;
-		if (!text || strcmp(text, values[i]) != 0)
-			return error_set(err, -EINVAL, "%s is not %s", known[i], values[i]);
-	}
-	return 0;
-}
-
 static int read_rule(struct json_object *doc, struct strv *prefixes, struct rule *rule,
 		     struct error *err)
 {
+	static const char *const known[] = {"images", "accept", NULL};
 	struct json_object *accept = NULL;
-	int r = check_members(doc, err);
+	int r = rules_members(doc, known, err);
 
 	if (r == 0)
 		r = read_strings(doc, "images", 1, check_prefix, prefixes, err);
@@ -216,7 +187,12 @@ static int read_document(void *arg, struct json_object *doc, struct error *err)
 	struct policy *policy = arg;
 	cleanup_strv struct strv prefixes = STRV_INIT;
 	struct rule rule = {.prefix = NULL};
-	int r = read_rule(doc, &prefixes, &rule, err);
+	bool mine;
+	int r = rules_kind(doc, POLICY_KIND_IMAGE, &mine, err);
+
+	if (r < 0 || !mine)
+		return r;
+	r = read_rule(doc, &prefixes, &rule, err);
 
 	for (size_t i = 0; r == 0 && i < prefixes.n; i++) {
 		struct rule *new;
@@ -263,7 +239,7 @@ int policy_load(const struct config_dirs *dirs, struct policy **ret, struct erro
 
 		if (!tops[i] || !tops[i][0])
 			continue;
-		r = config_each_document(tops[i], "policy.d", read_document, one, err);
+		r = config_each_document(tops[i], POLICY_DIR, read_document, one, err);
 		if (r < 0)
 			return r;
 		merge(policy, one);

@@ -5,7 +5,8 @@
 #include "stage0/trust/openpgp.h"
 #include "stage0/trust/verify.h"
 
-/* What the confined child works on, and its two steps (confine.h). The result is struct signers. */
+/* What the confined child works on, and its two steps (confine.h). arg is a struct verify_job,
+ * result a struct signers. */
 struct verify_job {
 	struct rnp rnp;
 	const struct keyring *keys;
@@ -15,8 +16,8 @@ struct verify_job {
 	bool failed; /* reading them */
 };
 
-int verify_child_prepare(void *job, struct error *err) __attribute__((nonnull));
-int verify_child_run(void *job, void *signers, struct error *err) __attribute__((nonnull));
+int verify_child_prepare(void *arg, struct error *err) __attribute__((nonnull));
+int verify_child_run(void *arg, void *result, struct error *err) __attribute__((nonnull));
 
 /* What the signatures say of themselves and of their keys; none is valid, for want of bytes. */
 int verify_signers(const struct keyring *keys, const void *signature, size_t len,

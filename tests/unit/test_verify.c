@@ -472,6 +472,49 @@ static void test_a_stream_may_come_in_any_pieces_and_may_be_given_up(void **stat
 	}
 }
 
+static void test_a_strict_host_takes_no_expired_keys(void **state)
+{
+	static const struct {
+		const char *text;
+		int code;
+	} cases[] = {
+		{"{\"rktKind\": \"signaturePolicy\", \"rktVersion\": \"v1\", "
+		 "\"expiredKeys\": \"reject\"}",
+		 -EKEYEXPIRED},
+		{"{\"rktKind\": \"signaturePolicy\", \"rktVersion\": \"v1\", "
+		 "\"expiredKeys\": \"accept\"}",
+		 0},
+		{"{\"rktKind\": \"signaturePolicy\", \"rktVersion\": \"v1\", "
+		 "\"expiredKeys\": \"rejekt\"}",
+		 -EINVAL},
+		{"{\"rktKind\": \"signaturePolicy\", \"rktVersion\": \"v1\"}", -EINVAL},
+		{"{\"rktKind\": \"policy\", \"rktVersion\": \"v1\"}", -EINVAL},
+	};
+	struct world world;
+
+	world_init(&world, state);
+	trust(&world.dirs, NULL, "expired.key.asc");
+	trust(&world.dirs, NULL, "good.key.asc");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_free char *dir = xasprintf("%s/policy.d", world.local), *path = NULL;
+		struct error err = ERROR_INIT;
+
+		path = xasprintf("%s/strict.json", dir);
+		if (mkdir_path(AT_FDCWD, dir, 0755, &err) < 0 ||
+		    file_write(AT_FDCWD, path, cases[i].text, strlen(cases[i].text), 0644, &err) <
+			    0)
+			fail_msg("%s", err.msg);
+		assert_int_equal(check(&world, "expired-key.aci.asc", "image.aci", "example.com/x",
+				       true, NULL, &err),
+				 cases[i].code);
+		/* others are as they were */
+		if (cases[i].code != -EINVAL)
+			assert_int_equal(check(&world, "good.aci.asc", "image.aci", "example.com/x",
+					       true, NULL, &err),
+					 0);
+	}
+}
+
 /* What the verifier's child tries when it was taken over. */
 static int break_out(void *arg, void *result, struct error *err)
 {
@@ -530,6 +573,7 @@ int main(void)
 		TEST(test_the_issuer_is_known_before_any_byte),
 		TEST(test_too_much_of_a_signature_is_refused),
 		TEST(test_a_stream_may_come_in_any_pieces_and_may_be_given_up),
+		TEST(test_a_strict_host_takes_no_expired_keys),
 		TEST(test_the_verifier_can_open_nothing_and_reach_nobody),
 	};
 
