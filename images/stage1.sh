@@ -14,6 +14,7 @@ image_begin "$out"
 install -m 755 "$vmm" "$work/rootfs/run"
 ln -s run "$work/rootfs/enter"
 ln -s run "$work/rootfs/stop"
+ln -s run "$work/rootfs/gc"
 install -m 644 "$vmlinux" "$work/rootfs/vmlinux"
 install -m 644 "$initrd" "$work/rootfs/initrd"
 cat >"$work/manifest" <<END
@@ -30,6 +31,7 @@ cat >"$work/manifest" <<END
     {"name": "coreos.com/rkt/stage1/run", "value": "/run"},
     {"name": "coreos.com/rkt/stage1/enter", "value": "/enter"},
     {"name": "coreos.com/rkt/stage1/stop", "value": "/stop"},
+    {"name": "coreos.com/rkt/stage1/gc", "value": "/gc"},
     {"name": "coreos.com/rkt/stage1/interface-version", "value": "6"},
     {"name": "tripod/stage1/app-disks", "value": "erofs"}
   ]

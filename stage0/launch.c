@@ -401,6 +401,7 @@ static int how_to_run(struct launch *launch, const char *hostname, struct stage1
 		.hostname = opts->hostname ? opts->hostname : hostname,
 		.hostname_given = opts->hostname != NULL,
 		.net = networks(launch),
+		.local_config = globals_config_dirs(launch->globals).local,
 	};
 	r = dns_make(&opts->dns, ret->hostname, &launch->dns, err);
 	if (r == 0)

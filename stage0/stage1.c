@@ -104,6 +104,8 @@ static void run_arguments(struct strv *argv, unsigned long long version, const c
 
 	if (globals->debug)
 		strv_add(argv, "--debug");
+	if (run->local_config)
+		strv_add_owned(argv, xasprintf("--local-config=%s", run->local_config));
 	if (run->net)
 		strv_add_owned(argv, xasprintf("--net=%s", run->net));
 	if (run->interactive)

@@ -40,10 +40,11 @@ int stage1_manifest(const struct pod *pod, struct json_object **ret, struct erro
 
 struct stage1_run {
 	bool interactive;
-	const char *hostname; /* never NULL */
-	bool hostname_given;  /* by the user */
-	const char *net;      /* NULL: nothing is said */
-	const char *dns_mode; /* NULL: the default */
+	const char *hostname;	  /* never NULL */
+	bool hostname_given;	  /* by the user */
+	const char *net;	  /* NULL: nothing is said */
+	const char *dns_mode;	  /* NULL: the default */
+	const char *local_config; /* NULL: nothing is said */
 };
 
 /* The run entry point's program and arguments for the pod where it is now. */

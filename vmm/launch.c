@@ -117,10 +117,10 @@ static void normal_args(const struct stage1_args *args, struct strv *ret)
 static int normal_plan(const struct launch *launch, uint8_t **ret, size_t *ret_len,
 		       struct error *err)
 {
-	const struct podnet no_net = {.nnics = 0};
 	struct plan_args args = *launch->plan;
+	const struct podnet net = podnet_unleased(args.net);
 
-	args.net = &no_net;
+	args.net = &net;
 	if (is_default_hostname(launch->args, args.hostname))
 		args.hostname = "rkt-" NO_UUID;
 	args.tty = false;

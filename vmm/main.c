@@ -10,10 +10,12 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "common/util.h"
+#include "common/uuid.h"
 #include "firmware/firmware.h"
 #include "vmm/enter.h"
 #include "vmm/launch.h"
 #include "vmm/probe.h"
+#include "vmm/podnet_cni.h"
 #include "vmm/podrun.h"
 #include "vmm/run.h"
 #include "vmm/stage1.h"
@@ -183,10 +185,27 @@ static int run_enter(int argc, char **argv)
 	return STAGE1_EXIT_FAILURE;
 }
 
+/* The gc entry point: what the pod in the working directory has left outside of it. */
+static int run_gc(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	log_init("gc", LOG_INFO);
+	if (argc < 2 || !uuid_is_valid(argv[argc - 1]))
+		log_error("usage: gc [OPTION...] UUID, in a pod directory");
+	else if (podnet_cni_remove(argv[argc - 1], &err) == 0)
+		return 0;
+	else
+		log_error("%s", err.msg);
+	return STAGE1_EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec start;
 
+	if (strcmp(called_as(argv[0]), "gc") == 0)
+		return run_gc(argc, argv);
 	if (strcmp(called_as(argv[0]), "stop") == 0)
 		return run_stop(argc, argv);
 	if (strcmp(called_as(argv[0]), "enter") == 0)

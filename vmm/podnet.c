@@ -13,6 +13,7 @@
 #include "common/spawn.h"
 #include "common/str.h"
 #include "common/util.h"
+#include "vmm/podnet_cni.h"
 
 #define END_TIMEOUT_MS 1000	   /* then it ends without us */
 #define ETC_MAX	       (64 * 1024) /* bytes of a hosts or resolv.conf */
@@ -79,6 +80,8 @@ static int apply_mode(struct podnet *net, const char *mode, struct error *err)
 
 	if (!strcmp(mode, "resolv=default") || !strcmp(mode, "hosts=default"))
 		return 0;
+	if (str_starts_with(mode, "resolv="))
+		net->resolv_said = true;
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		char **text = modes[i].resolv ? &net->resolv : &net->hosts;
 
@@ -105,17 +108,32 @@ static int apply_modes(struct podnet *net, const char *text, struct error *err)
 	return r;
 }
 
+/* A NIC for each network, of which only the name is known yet. */
+static int plan_cni(struct podnet *net, const struct stage1_args *args, struct error *err)
+{
+	if (cni_find(stage1_local_config(args), args->net, &net->cni, err) < 0)
+		return error_wrap(err, "failed to setup network");
+	for (unsigned i = 0; i < net->cni.n; i++)
+		net->nic[net->nnics++] = (struct podnet_nic){
+			.name = net->cni.v[i].name,
+			.leased = true,
+			.backend = &net_tap,
+			.fd = -1,
+		};
+	return 0;
+}
+
 int podnet_plan(const struct stage1_args *args, const struct pod_spec *pod, struct podnet *ret,
 		struct error *err)
 {
-	cleanup_strv struct strv names = STRV_INIT;
 	struct podnet net = PODNET_INIT;
 	int r = 0;
 
-	strv_split(&names, args->net ? args->net : "", ',');
-	if (strv_contains(&names, "user"))
+	if (args->net && !strcmp(args->net, "user"))
 		plan_user(&net);
-	else if (pod->nports)
+	else if (args->net && strcmp(args->net, "none") != 0)
+		r = plan_cni(&net, args, err);
+	if (r == 0 && pod->nports && !net.nnics)
 		r = error_set(err, -EINVAL,
 			      "failed to setup network: ports are published on networks, and the "
 			      "pod has none");
@@ -129,10 +147,19 @@ int podnet_plan(const struct stage1_args *args, const struct pod_spec *pod, stru
 	return 0;
 }
 
-int podnet_start(struct podnet *net, const struct pod_spec *pod, struct error *err)
+int podnet_start(struct podnet *net, const struct stage1_args *args, const struct pod_spec *pod,
+		 struct error *err)
 {
+	struct error ignored = ERROR_INIT;
+
 	if (!net->nnics)
 		return 0;
+	if (net->cni.n) {
+		if (podnet_cni_start(net, args, pod, err) == 0)
+			return 0;
+		podnet_cni_remove(args->uuid, &ignored);
+		return error_wrap(err, "failed to setup network");
+	}
 	if (passt_start(&net->passt, pod->ports, pod->nports, &net->nic[0].fd, err) < 0)
 		return error_wrap(err, "failed to setup network: user");
 	net->stream = net->nic[0].fd;
@@ -154,6 +181,7 @@ void podnet_end(struct podnet *net)
 	struct error ignored = ERROR_INIT;
 	int status;
 
+	podnet_cni_end(net);
 	if (net->passt.pidfd < 0)
 		return;
 	shutdown(net->stream, SHUT_RDWR);
@@ -165,9 +193,46 @@ void podnet_free(struct podnet *net)
 	for (unsigned i = 0; i < net->nnics; i++)
 		close_fd(&net->nic[i].fd);
 	passt_free(&net->passt);
+	podnet_cni_end(net);
+	cni_networks_free(&net->cni);
 	free(take_ptr(net->resolv));
 	free(take_ptr(net->hosts));
 	net->nnics = 0;
+}
+
+struct podnet podnet_unleased(const struct podnet *net)
+{
+	struct podnet plain = *net;
+
+	for (unsigned i = 0; i < plain.nnics; i++) {
+		struct podnet_nic *nic = &plain.nic[i];
+
+		if (!nic->leased)
+			continue;
+		nic->mtu = 0;
+		nic->naddresses = nic->nroutes = 0;
+		if (!net->resolv_said)
+			plain.resolv = NULL;
+	}
+	return plain;
+}
+
+/* The first address of a NIC, as text and mask; "" for none. */
+static void add_address(struct json_object *entry, const struct podnet_nic *nic)
+{
+	const struct plan_address *address = &nic->address[0];
+	int family = address->family == 6 ? AF_INET6 : AF_INET;
+	char ip[INET6_ADDRSTRLEN] = "", mask[INET6_ADDRSTRLEN] = "";
+	uint8_t bits[16] = {0};
+
+	for (unsigned i = 0; i < address->prefix; i++)
+		bits[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	if (nic->naddresses) {
+		inet_ntop(family, address->ip, ip, sizeof(ip));
+		inet_ntop(family, bits, mask, sizeof(mask));
+	}
+	json_add_string(entry, "ip", ip);
+	json_add_string(entry, "mask", mask);
 }
 
 char *podnet_info(const struct podnet *net)
@@ -177,19 +242,15 @@ char *podnet_info(const struct podnet *net)
 	for (unsigned i = 0; i < net->nnics; i++) {
 		const struct podnet_nic *nic = &net->nic[i];
 		struct json_object *entry = json_object_new_object();
-		char ip[INET_ADDRSTRLEN], mask[INET_ADDRSTRLEN], name[] = "eth0";
-		struct in_addr bits = {
-			.s_addr = htonl(~(uint32_t)(UINT32_MAX >> nic->address[0].prefix))};
+		char name[] = "eth0";
 
 		name[3] = (char)('0' + i);
 		json_add_string(entry, "netName", nic->name);
-		json_add_string(entry, "netConf", "");
+		json_add_string(entry, "netConf", net->cni.n ? net->cni.v[i].file : "");
 		json_add_string(entry, "pluginPath", "");
 		json_add_string(entry, "ifName", name);
-		json_add_string(entry, "ip",
-				inet_ntop(AF_INET, nic->address[0].ip, ip, sizeof(ip)));
-		json_add_string(entry, "args", "");
-		json_add_string(entry, "mask", inet_ntop(AF_INET, &bits, mask, sizeof(mask)));
+		add_address(entry, nic);
+		json_add_string(entry, "args", net->cni.n ? net->cni.v[i].args : "");
 		json_object_array_add(list, entry);
 	}
 	return xstrdup(json_text(list));

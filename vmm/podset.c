@@ -188,7 +188,7 @@ int podrun_set_up(struct podrun *run, struct error *err)
 	if (r == 0)
 		r = podtpm_start(run, err);
 	if (r == 0)
-		r = podnet_start(&run->shape.net, &run->pod, err);
+		r = podnet_start(&run->shape.net, run->args, &run->pod, err);
 	if (r == 0)
 		r = make_guest(run, err);
 	return r;

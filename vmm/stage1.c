@@ -109,29 +109,24 @@ int stage1_parse(int argc, char *const *argv, struct stage1_args *ret, struct er
 	return 0;
 }
 
-/*
- * A pod has the user's network or none. "default", which a stage0 passes when nobody asked for a
- * network, is not refused for that; one that was asked for by name is.
- */
+const char *stage1_local_config(const struct stage1_args *args)
+{
+	return args->local_config && *args->local_config ? args->local_config : "/etc/rkt";
+}
+
+/* Which networks there are is podnet.c's to find out. */
 static int check_net(const char *net, struct error *err)
 {
 	cleanup_strv struct strv names = STRV_INIT;
 
-	if (!net || !*net)
-		return 0;
-	strv_split(&names, net, ',');
-	for (size_t i = 0; i < names.n; i++) {
-		const char *name = names.v[i];
-
-		if (!strcmp(name, "host"))
-			return error_set(err, -ENOTSUP,
-					 "failed to setup network: a pod in a VM can not have the "
-					 "host's network");
-		if (strcmp(name, "none") && strcmp(name, "user") && strcmp(name, "default") &&
-		    strcmp(name, "default-restricted"))
-			return error_set(err, -ENOENT, "failed to setup network: no network \"%s\"",
-					 name);
-	}
+	strv_split(&names, net ? net : "", ',');
+	if (strv_contains(&names, "host"))
+		return error_set(err, -ENOTSUP,
+				 "failed to setup network: a pod in a VM can not have the host's "
+				 "network");
+	if (names.n > 1 && (strv_contains(&names, "none") || strv_contains(&names, "user")))
+		return error_set(err, -EINVAL,
+				 "failed to setup network: none and user are for themselves");
 	return 0;
 }
 

@@ -35,6 +35,9 @@ struct stage1_args {
 int stage1_parse(int argc, char *const *argv, struct stage1_args *ret, struct error *err)
 	__attribute__((nonnull));
 
+/* The administrator's configuration directory. */
+const char *stage1_local_config(const struct stage1_args *args) __attribute__((nonnull));
+
 /* Refuse what this stage1 has not: networks but loopback, shared ids, foreign IPC. */
 int stage1_check(const struct stage1_args *args, struct error *err) __attribute__((nonnull));
 
