@@ -115,6 +115,14 @@ void store_image_used(struct store *store, const char *key) __attribute__((nonnu
 /* Add the keys of all images. They are not held. */
 void store_images(struct store *store, struct strv *ret) __attribute__((nonnull));
 
+/*
+ * Be the only one who fetches from a URL; wait for who does now, and say so. Returns a descriptor,
+ * for store_unlock_url(), or a negative errno.
+ */
+int store_lock_url(struct store *store, const char *url, bool *ret_waited, struct error *err)
+	__attribute__((nonnull));
+void store_unlock_url(struct store *store, const char *url, int *lock) __attribute__((nonnull));
+
 /* What is known of a URL an image was fetched from. */
 struct store_remote {
 	char *signature_url; /* owned, as is etag; NULL: none */
@@ -178,6 +186,10 @@ int store_find(struct store *store, const char *name, struct json_object *labels
  */
 int store_place_disk(struct store *store, const char *key, int dirfd, const char *path,
 		     char **ret_tree_id, struct error *err) __attribute__((nonnull(1, 2, 4, 6)));
+
+/* Have the image's disk rendered, for whoever runs it next. */
+int store_render_image(struct store *store, const char *key, struct error *err)
+	__attribute__((nonnull));
 
 /*
  * Write the image to fd as an ACI: an ACI as it was before compression, its digest checked to be the

@@ -164,6 +164,18 @@ int store_render(struct store *store, struct store_rootfs *rootfs, int *ret_lock
 	return ensure(store, rootfs, "disk", render_disk, "", ret_lock, err);
 }
 
+int store_render_image(struct store *store, const char *key, struct error *err)
+{
+	struct store_rootfs rootfs = STORE_ROOTFS_INIT;
+	cleanup_fd int lock = -1;
+	int r = store_rootfs_resolve(store, key, &rootfs, err);
+
+	if (r == 0)
+		r = store_render(store, &rootfs, &lock, err);
+	store_rootfs_free(&rootfs);
+	return r;
+}
+
 /* Link a file; copy it where it can not be linked to: another file system, too many links. */
 static int link_or_copy(const struct store *store, int from, int to, const char *name,
 			struct error *err)
