@@ -65,9 +65,8 @@ const struct command cmd_run = {
 	.args = "[options] IMAGE [options] [-- ARGS [---]] [IMAGE ...]",
 	.summary = "run images as a pod",
 	.text = "Run one or more images as the apps of a pod, in a virtual machine of its\n"
-		"own, and wait for it. IMAGE is the path of an .aci file, or oci:DIR[:NAME] for\n"
-		"an image of an OCI layout. Options after an image are for that image; words\n"
-		"between \"--\" and \"---\" are arguments of its program.\n"
+		"own, and wait for it. IMAGE is whatever fetch takes. Options after an image are\n"
+		"for that image; words between \"--\" and \"---\" are arguments of its program.\n"
 		"\n"
 		"A single app's output is passed on as it is; that of several apps gets the\n"
 		"app's name before each line. The exit status is that of the first app that\n"

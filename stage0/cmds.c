@@ -12,6 +12,7 @@ const struct command *const commands[] = {
 	&cmd_config,
 	&cmd_doctor,
 	&cmd_enter,
+	&cmd_fetch,
 	&cmd_gc,
 	&cmd_help,
 	&cmd_image,

@@ -18,7 +18,6 @@
 #include "common/util.h"
 #include "stage0/acname.h"
 #include "stage0/image_manifest.h"
-#include "stage0/imageref.h"
 #include "stage0/network.h"
 #include "stage0/stage1.h"
 
@@ -51,17 +50,30 @@ const struct option launch_image_options[] = {
 	 .help = "name of the app (default: the last part of the image's name)"},
 	{"no-overlay", OPT_BOOL, POD(no_overlay),
 	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},
+	FETCHING_NO_STORE(struct launch_options, fetching),
 	{"port", OPT_LIST, POD(ports), .arg = "NAME:[HOSTIP:]HOSTPORT",
 	 .help = "publish an app's port, by its name in the image or by number, such as 80:8080 or "
 		 "53/udp:5353 (repeatable)"},
+	FETCHING_PULL_POLICY(struct launch_options, fetching, "new"),
 	{"readonly-rootfs", OPT_BOOL, APP(readonly_rootfs), .explicit_value = true, .arg = "BOOL",
 	 .help = "let the app not write to its root file system"},
 	{"set-env", OPT_ENV, POD(set_env), .arg = "NAME=VALUE",
 	 .help = "set a variable for all apps, over any other value (repeatable)"},
 	{"set-env-file", OPT_LIST, POD(set_env_file), .arg = "FILE",
 	 .help = "set the variables in a file of NAME=VALUE lines for all apps (repeatable)"},
-	{"stage1-path", OPT_STRING, POD(stage1_path), .arg = "FILE",
-	 .help = "stage1 image to run the pod with (default: stage1-kvm.aci beside tripod)"},
+	{"signature", OPT_STRING, APP(signature), .arg = "FILE",
+	 .help = "file of the image's signature"},
+	{"stage1-from-dir", OPT_LIST, POD(stage1.from_dir), .arg = "FILE",
+	 .help = "stage1 image: this file of the directory where they are"},
+	{"stage1-hash", OPT_LIST, POD(stage1.hash), .arg = "ID",
+	 .help = "stage1 image: the one in the store with this ID"},
+	{"stage1-name", OPT_LIST, POD(stage1.name), .arg = "NAME",
+	 .help = "stage1 image: the one of this name"},
+	{"stage1-path", OPT_LIST, POD(stage1.path), .arg = "FILE",
+	 .help = "stage1 image: this file (default: stage1-kvm.aci beside tripod)"},
+	{"stage1-url", OPT_LIST, POD(stage1.url), .arg = "URL",
+	 .help = "stage1 image: the one at this URL"},
+	FETCHING_STORE_ONLY(struct launch_options, fetching),
 	{"supplementary-gids", OPT_STRING, APP(supplementary_gids), .arg = "LIST",
 	 .help = "supplementary groups of the app, numbers"},
 	{"user", OPT_STRING, APP(user), .arg = "USER",
@@ -119,6 +131,7 @@ void launch_free(struct launch *launch)
 	dns_free(&launch->dns);
 	json_object_put(launch->manifest);
 	json_object_put(launch->stage1.manifest);
+	fetching_close(&launch->fetching);
 	store_close(launch->store);
 	pod_close(&launch->pod);
 	pods_close(&launch->pods);
@@ -180,36 +193,14 @@ static int check_hostname(const char *name, struct error *err)
 /* All that can be said before anything is done. */
 static int check_request(struct launch *launch, struct error *err)
 {
+	int r;
+
 	if (launch->images.n == 0)
 		return error_set(err, -EINVAL, "no image is named");
-	return launch_check_run(launch, launch->images.n, err);
-}
-
-/*
- * Signatures can not be checked yet, so an image only runs when the user waives them. The messages
- * tell an image without a signature from one whose signature goes unchecked.
- */
-static int check_signature(const struct launch *launch, const struct imageref *ref,
-			   struct error *err)
-{
-	cleanup_free char *signature = xasprintf("%s.asc", ref->path);
-
-	if (launch->globals->insecure & INSECURE_IMAGE)
-		return 0;
-	if (ref->kind == IMAGEREF_OCI)
-		return error_set(err, -ENOKEY,
-				 "%s: an image of a layout has digests and no signature "
-				 "(--insecure-options=image runs it all the same)",
-				 ref->path);
-	if (access(signature, F_OK) < 0)
-		return error_errno(err,
-				   "%s: the image is not signed (--insecure-options=image runs it "
-				   "all the same): error opening signature file %s",
-				   ref->path, signature);
-	return error_set(err, -EOPNOTSUPP,
-			 "%s: this version can not check the signature %s; "
-			 "--insecure-options=image runs the image unchecked",
-			 ref->path, signature);
+	r = stage1_choice_check(&launch->opts->stage1, err);
+	if (r == 0)
+		r = fetching_parse(&launch->opts->fetching, &launch->fetching, err);
+	return r < 0 ? r : launch_check_run(launch, launch->images.n, err);
 }
 
 /* The checked manifest of an image in the store. */
@@ -232,15 +223,12 @@ static int load_manifest(struct launch *launch, const char *what, const char *ke
 
 static int find_stage1(struct launch *launch, struct error *err)
 {
-	cleanup_free char *path = NULL, *entry = NULL;
-	int r = stage1_find(launch->opts->stage1_path, &path, err);
+	cleanup_free char *what = NULL, *entry = NULL;
+	int r = stage1_choose(&launch->opts->stage1, &launch->fetching, launch->globals->as_rkt,
+			      &what, launch->stage1.key, err);
 
-	if (r < 0)
-		return r;
-	log_debug("stage1: using image from file %s", path);
-	r = imageref_import_aci(launch->store, path, launch->stage1.key, err);
 	if (r == 0)
-		r = load_manifest(launch, path, launch->stage1.key, &launch->stage1.manifest, err);
+		r = load_manifest(launch, what, launch->stage1.key, &launch->stage1.manifest, err);
 	if (r == 0)
 		r = stage1_entrypoint(launch->stage1.manifest, "run", &entry, err);
 	return r < 0 ? error_wrap(err, "stage1") : 0;
@@ -249,21 +237,12 @@ static int find_stage1(struct launch *launch, struct error *err)
 static int find_image(struct launch *launch, size_t i, struct error *err)
 {
 	const struct app_request *request = &launch->images.v[i];
-	cleanup(imageref_free) struct imageref ref = {.path = NULL};
-	cleanup_strv struct strv warnings = STRV_INIT;
 	char key[IMAGE_KEY_LEN + 1];
-	int r = imageref_parse(request->image, &ref, err);
+	int r = fetching_image(&launch->fetching, request->image, request->signature, false, key,
+			       err);
 
-	if (r == 0)
-		r = check_signature(launch, &ref, err);
 	if (r < 0)
 		return r;
-	log_debug("image: using image from file %s", ref.path);
-	r = imageref_import(launch->store, &ref, key, &warnings, err);
-	if (r < 0)
-		return r;
-	for (size_t w = 0; w < warnings.n; w++)
-		log_warn("%s: %s", request->image, warnings.v[w]);
 	launch->apps[i].request = request;
 	launch->apps[i].key = xstrdup(key);
 	r = load_manifest(launch, request->image, key, &launch->apps[i].image, err);
@@ -333,10 +312,14 @@ int launch_open(struct launch *launch, struct error *err)
 
 int launch_create(struct launch *launch, struct error *err)
 {
-	int r = find_stage1(launch, err);
+	int r = fetching_open(launch->globals, launch->store, launch->opts->quiet,
+			      &launch->fetching, err);
 
 	if (r == 0)
+		r = find_stage1(launch, err);
+	if (r == 0)
 		r = find_images(launch, err);
+	fetching_close(&launch->fetching);
 	if (r == 0)
 		r = pod_create(&launch->pods, &launch->pod, err);
 	return r;

@@ -9,12 +9,14 @@
 #include "stage0/attest/pod_tpm.h"
 #include "stage0/command.h"
 #include "stage0/dns.h"
+#include "stage0/fetching.h"
 #include "stage0/grammar.h"
 #include "stage0/image/store.h"
 #include "stage0/pod.h"
 #include "stage0/pod_manifest.h"
 #include "stage0/prepare.h"
 #include "stage0/stage1.h"
+#include "stage0/stage1_choice.h"
 
 /* The steps run, prepare and run-prepared are made of (rkt-behaviour 2.3 to 2.5). */
 
@@ -30,7 +32,8 @@ struct launch_options {
 	bool quiet;
 	struct strv set_env;
 	struct strv set_env_file;
-	char *stage1_path;
+	struct stage1_choice stage1;
+	struct fetching_options fetching;
 	struct tpm_options tpm;
 	char *uuid_file_save;
 };
@@ -46,6 +49,7 @@ struct launch {
 	struct pods pods;
 	struct pod pod;
 	struct store *store;
+	struct fetching fetching;
 	struct stage1_image stage1;
 	struct pod_app *apps; /* as many as images */
 	struct json_object *manifest;

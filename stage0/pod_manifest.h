@@ -38,6 +38,7 @@ struct app_request {
 	char *cpu;
 	char *caps_retain;
 	char *caps_remove;
+	char *signature; /* the file of its signature */
 };
 
 /* What is said about all of them. */

@@ -48,6 +48,8 @@ struct fetch_options {
 	const struct config *config;
 	struct config_dirs dirs; /* of the trusted keys and the policy */
 	unsigned jobs;		 /* layers loaded at a time; 0: the default */
+	const char *user_agent;	    /* NULL: tripod's */
+	bool trusted; /* an administrator says where the image comes from: no signature is needed */
 	struct fetch_report report;
 };
 

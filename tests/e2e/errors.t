@@ -33,17 +33,51 @@ run_tripod run "$stage1" "$WORK"
 fails 'a directory' 'is a directory'
 for ref in docker://busybox docker:busybox https://example.com/x.aci example.com/app:1 app \
 	sha512-0123456789abcdef; do
-	run_tripod run "$stage1" "$ref"
-	fails "reference $ref" "\"$ref\""
+	run_tripod run --pull-policy=never "$stage1" "$ref"
+	fails "reference $ref" 'unable to fetch.*image from .* "'
 done
 run_tripod run "$stage1" "file://$app"
 is 'a file URL works' "$status" 0
 run_tripod gc --grace-period=0s
-run "$TRIPOD" --dir="$DATA" run "$stage1" "$app"
-fails 'an unsigned image' "error opening signature file $app.asc"
+mkdir -p "$WORK/user/stage1.d"
+echo "{\"rktKind\": \"stage1\", \"rktVersion\": \"v1\", \"location\": \"$WORK/stage1.aci\"}" \
+	>"$WORK/user/stage1.d/x.json"
+signed()
+{
+	run "$TRIPOD" --dir="$DATA" --user-config="$WORK/user" --local-config="$WORK/none" "$@"
+}
+signed run "$app"
+fails 'an unsigned image' "error opening signature file: $app.asc"
 echo >"$app.asc"
-run "$TRIPOD" --dir="$DATA" run "$stage1" "$app"
-fails 'a signature that can not be checked' 'can not check the signature'
+signed run "$app"
+fails 'a signature that is none' 'signature'
+rm "$app.asc"
+signed run "$stage1" "$app"
+fails 'an unsigned stage1' 'stage1: .*error opening signature file'
+run_tripod --user-config="$WORK/user" run "$app"
+is 'the configured stage1 needs no option' "$status $out" '0 ran'
+run_tripod gc --grace-period=0s
+mkdir -p "$WORK/user/paths.d"
+echo "{\"rktKind\": \"paths\", \"rktVersion\": \"v1\", \"stage1-images\": \"$WORK/images\"}" \
+	>"$WORK/user/paths.d/x.json"
+mkdir "$WORK/images" && cp "$WORK/stage1.aci" "$WORK/images/mine.aci"
+signed run --stage1-from-dir=mine.aci "$app"
+fails 'a stage1 of the directory for them needs no signature, the app does' "$app.asc"
+run_tripod --user-config="$WORK/user" run --stage1-from-dir=mine.aci "$app"
+is 'and runs' "$status $out" '0 ran'
+run_tripod run --stage1-url="file://$WORK/stage1.aci" "$app"
+is 'a stage1 by URL runs' "$status $out" '0 ran'
+run_tripod run --stage1-name=example.com/stage1 "$app"
+is 'a stage1 by name runs' "$status $out" '0 ran'
+run_tripod run --stage1-hash="$(run_tripod fetch "$WORK/stage1.aci"; echo "$out")" "$app"
+is 'a stage1 by ID runs' "$status $out" '0 ran'
+run_tripod gc --grace-period=0s
+run_tripod run --stage1-name=example.com/other --pull-policy=never "$app"
+fails 'a stage1 that is not there' 'stage1: unable to fetch'
+run_tripod run "$stage1" "$stage1" "$app"
+fails 'two stage1' 'only one can be given'
+run_tripod run "$stage1" --stage1-name=x "$app"
+fails 'two ways to stage1' 'only one can be given'
 
 # files that are no images
 echo 'hello' >"$WORK/text.aci"
