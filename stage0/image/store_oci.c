@@ -152,17 +152,22 @@ static int publish_image(struct oci_import *import, struct json_object *manifest
 			 struct error *err)
 {
 	const char *text = json_text(manifest);
+	cleanup_strv struct strv keys = STRV_INIT;
 	cleanup_str struct str layers = STR_INIT;
 	struct store_tmp tmp = STORE_TMP_INIT;
 	int r;
 
-	for (size_t i = 0; i < import->manifest.nlayers; i++)
-		str_addf(&layers, "sha256-%s\n", import->diff_id[i].hex);
+	for (size_t i = 0; i < import->manifest.nlayers; i++) {
+		strv_add_owned(&keys, xasprintf("sha256-%s", import->diff_id[i].hex));
+		str_addf(&layers, "%s\n", keys.v[i]);
+	}
 	image_key(text, str_get(&layers), ret_key);
 	r = store_hold(import->store, ret_key, err);
 	if (r < 0 || store_has_image(import->store, ret_key))
 		return r < 0 ? r : store_record_import(import->store, ret_key, info, err);
-	r = store_tmp_new(import->store, &tmp, err);
+	r = store_check_layers(import->store, &keys, err);
+	if (r == 0)
+		r = store_tmp_new(import->store, &tmp, err);
 	if (r < 0)
 		return r;
 	r = file_write(tmp.fd, LAYER_LIST, str_get(&layers), layers.len, 0444, err);

@@ -181,4 +181,8 @@ int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct e
 	__attribute__((nonnull));
 void store_rootfs_free(struct store_rootfs *rootfs) __attribute__((nonnull));
 
+/* Whether these layers, base first, add up to a tree: before they become an image. */
+int store_check_layers(struct store *store, const struct strv *keys, struct error *err)
+	__attribute__((nonnull));
+
 #endif

@@ -380,3 +380,20 @@ int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct e
 			r = merge_part(store, rootfs, rootfs->part[i], err);
 	return r < 0 ? r : tree_finish(rootfs->tree, err);
 }
+
+int store_check_layers(struct store *store, const struct strv *keys, struct error *err)
+{
+	struct store_part part = {.nlayers = keys->n, .rules = TREE_OCI}, *parts = &part;
+	struct store_rootfs rootfs = {.part = &parts, .nparts = 1};
+	size_t last;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < keys->n; i++)
+		r = add_layer(&rootfs, keys->v[i], &last, err);
+	if (r == 0)
+		r = store_rootfs_load(store, &rootfs, err);
+	rootfs.nparts = 0; /* not the rootfs's own */
+	rootfs.part = NULL;
+	store_rootfs_free(&rootfs);
+	return r;
+}

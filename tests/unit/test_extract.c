@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -212,6 +215,56 @@ static void no_tree_reaches_outside(void **state)
 	}
 }
 
+/* Whoever can, turns every directory that is being filled into a link to the victim and back. */
+static void swap_forever(int dir)
+{
+	for (;;) {
+		if (renameat(dir, "out/d", dir, "out/away") < 0)
+			continue;
+		(void)!symlinkat("../victim", dir, "out/d");
+		sched_yield();
+		unlinkat(dir, "out/d", 0);
+		(void)!renameat(dir, "out/away", dir, "out/d");
+	}
+}
+
+static void a_directory_swapped_for_a_link_takes_nothing_outside(void **state)
+{
+	const struct scratch *scratch = *state;
+	cleanup_fd int data = make_data(scratch);
+	const struct extract_source source = {.data = &data, .link_from = -1};
+	cleanup_tree struct tree *tree = tree_new(TREE_APPC);
+	struct error err = ERROR_INIT;
+	struct stat st;
+	pid_t pid;
+
+	for (int i = 0; i < 60; i++) {
+		cleanup_free char *path = xasprintf("d/e%d/planted", i);
+
+		add(tree,
+		    &(struct entry){.type = ENTRY_REG, .path = path, .size = 10, .perm = 0644});
+	}
+	add(tree, &(struct entry){.type = ENTRY_HARDLINK, .path = "z", .link = "d/e0/planted"});
+	assert_int_equal(tree_finish(tree, &err), 0);
+	assert_int_equal(mkdirat(scratch->fd, "victim", 0700), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		swap_forever(scratch->fd);
+	}
+	for (int i = 0; i < 5; i++) {
+		/* it may fail, as a name is gone when it is needed; it may not be led away */
+		extract_tree(tree, &source, scratch->fd, "out", false, &err);
+		assert_int_equal(fstatat(scratch->fd, "victim", &st, 0), 0);
+		assert_int_equal(st.st_nlink, 2);
+		assert_int_equal(unlinkat(scratch->fd, "victim", AT_REMOVEDIR), 0);
+		assert_int_equal(mkdirat(scratch->fd, "victim", 0700), 0);
+		remove_tree(scratch->fd, "out", &(struct error)ERROR_INIT);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 static void set_id_bits_are_roots_alone_to_give(void **state)
 {
 	const struct scratch *scratch = *state;
@@ -258,6 +311,7 @@ int main(void)
 		WITH_SCRATCH(linked_files_are_those_of_the_other_tree),
 		WITH_SCRATCH(nothing_that_is_there_is_written_into),
 		WITH_SCRATCH(no_tree_reaches_outside),
+		WITH_SCRATCH(a_directory_swapped_for_a_link_takes_nothing_outside),
 		WITH_SCRATCH(set_id_bits_are_roots_alone_to_give),
 	};
 
