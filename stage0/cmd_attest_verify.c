@@ -122,7 +122,8 @@ static int check_ca(const struct verification *v, const char **ret_how, struct e
 		return 0;
 	r = read_text(v->given->ca, &roots, &len, err);
 	if (r == 0)
-		r = trust_certificates(&v->evidence.quote, v->evidence.certificates, roots, err);
+		r = trust_certificates(&v->evidence.quote, v->evidence.pod,
+				       v->evidence.certificates, roots, err);
 	*ret_how = "certificate";
 	return r;
 }

@@ -115,11 +115,13 @@ static int check_chain(STACK_OF(X509) * chain, STACK_OF(X509) * roots, struct er
 	return r;
 }
 
-/* Whether the certificate is of the quote's key. */
-static int check_subject(const struct quote *quote, X509 *certificate, struct error *err)
+/* Whether the certificate is of the quote's key, and for this pod. */
+static int check_subject(const struct quote *quote, const char *pod, X509 *certificate,
+			 struct error *err)
 {
 	cleanup(bytes_free) struct bytes own = {.p = NULL};
 	unsigned char *der = NULL;
+	char name[UUID_TEXT_LEN + 2];
 	int n, r = quote_key_der(quote, &own, err);
 
 	if (r < 0)
@@ -128,11 +130,17 @@ static int check_subject(const struct quote *quote, X509 *certificate, struct er
 	if (n <= 0 || (size_t)n != own.len || memcmp(der, own.p, own.len) != 0)
 		r = error_set(err, -EPERM, "the certificate is of another key");
 	OPENSSL_free(der);
-	return r;
+	if (r < 0)
+		return r;
+	if (X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
+				      sizeof(name)) < 0 ||
+	    strcmp(name, pod) != 0)
+		return error_set(err, -EPERM, "the certificate is of another pod");
+	return 0;
 }
 
-int trust_certificates(const struct quote *quote, const char *certificates, const char *roots,
-		       struct error *err)
+int trust_certificates(const struct quote *quote, const char *pod, const char *certificates,
+		       const char *roots, struct error *err)
 {
 	STACK_OF(X509) *chain = NULL, *trusted = NULL;
 	int r = 0;
@@ -147,7 +155,7 @@ int trust_certificates(const struct quote *quote, const char *certificates, cons
 	if (!chain)
 		r = error_set(err, -EINVAL, "the key's certificate is malformed");
 	if (r == 0)
-		r = check_subject(quote, sk_X509_value(chain, 0), err);
+		r = check_subject(quote, pod, sk_X509_value(chain, 0), err);
 	if (r == 0)
 		r = check_chain(chain, trusted, err);
 	pop_free(chain);

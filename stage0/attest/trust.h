@@ -14,8 +14,11 @@ int trust_name(const struct quote *quote, const char *name, struct error *err)
 int trust_key(const struct quote *quote, const char *file, size_t len, struct error *err)
 	__attribute__((nonnull));
 
-/* The first of certificates (PEM) is the key's, and the others lead from it to one in roots (PEM). */
-int trust_certificates(const struct quote *quote, const char *certificates, const char *roots,
-		       struct error *err) __attribute__((nonnull(1, 3, 4)));
+/*
+ * The first of certificates (PEM) is the key's and names the pod as its subject, and the others lead
+ * from it to one in roots (PEM).
+ */
+int trust_certificates(const struct quote *quote, const char *pod, const char *certificates,
+		       const char *roots, struct error *err) __attribute__((nonnull(1, 2, 4, 5)));
 
 #endif

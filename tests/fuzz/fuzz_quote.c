@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* no signature of the seeds is of a quote over no PCRs */
 	assert(verify_pod(&evidence, quote->nonce.p, quote->nonce.len, &none, &err) < 0);
 	if (evidence.certificates)
-		(void)trust_certificates(quote, evidence.certificates, evidence.certificates, &err);
+		(void)trust_certificates(quote, evidence.pod, evidence.certificates,
+					 evidence.certificates, &err);
 	bytes_free(&der);
 	evidence_free(&evidence);
 	return 0;

@@ -512,19 +512,23 @@ static void certificates_lead_to_one_that_is_trusted(void **state)
 {
 	struct given *given = *state;
 	EVP_PKEY *ca = quotemake_key(), *other = quotemake_key();
+	const char *pod = given->evidence.pod;
 	cleanup_free char *root = certify(ca, "ca", ca, "ca", 1);
 	cleanup_free char *stranger = certify(other, "ca", other, "ca", 1);
-	cleanup_free char *own = certify(given->key, "pod", ca, "ca", 2);
-	cleanup_free char *theirs = certify(other, "pod", ca, "ca", 3);
+	cleanup_free char *own = certify(given->key, pod, ca, "ca", 2);
+	cleanup_free char *theirs = certify(other, pod, ca, "ca", 3);
 	const struct quote *quote = &given->evidence.quote;
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(trust_certificates(quote, own, root, &err), 0);
-	refused(trust_certificates(quote, NULL, root, &err), &err, "has no certificate");
-	refused(trust_certificates(quote, theirs, root, &err), &err, "of another key");
-	refused(trust_certificates(quote, own, stranger, &err), &err, "the key's certificate: ");
-	refused(trust_certificates(quote, "junk", root, &err), &err, "malformed");
-	refused(trust_certificates(quote, own, "junk", &err), &err, "no certificates to trust");
+	assert_int_equal(trust_certificates(quote, pod, own, root, &err), 0);
+	refused(trust_certificates(quote, "another", own, root, &err), &err, "of another pod");
+	refused(trust_certificates(quote, pod, NULL, root, &err), &err, "has no certificate");
+	refused(trust_certificates(quote, pod, theirs, root, &err), &err, "of another key");
+	refused(trust_certificates(quote, pod, own, stranger, &err), &err,
+		"the key's certificate: ");
+	refused(trust_certificates(quote, pod, "junk", root, &err), &err, "malformed");
+	refused(trust_certificates(quote, pod, own, "junk", &err), &err,
+		"no certificates to trust");
 	EVP_PKEY_free(ca);
 	EVP_PKEY_free(other);
 }
