@@ -178,25 +178,32 @@ static int verify(struct verification *v, const char *file, const char **ret_how
 
 static void show(const struct verification *v, const char *how, enum format format)
 {
-	char name[QUOTE_HEX_MAX(QUOTE_NAME_MAX)] = "";
+	char name[QUOTE_HEX_MAX(QUOTE_NAME_MAX)] = "", host[QUOTE_HEX_MAX(QUOTE_NAME_MAX)] = "";
 	struct error ignored = ERROR_INIT;
 	struct json_object *doc;
 
 	(void)quote_key_name(&v->evidence.quote, name, &ignored);
+	if (v->given->host_quote)
+		(void)quote_key_name(&v->host.quote, host, &ignored);
 	if (!how)
 		log_warn("nothing says that the quote is of a TPM: name its key with --ak-name, "
 			 "--ak, --ca or --host-quote");
 	how = how ? how : "none";
 	if (format == FORMAT_TEXT) {
-		printf("pod=%s\nkey=%s\ntrust=%s\n", v->evidence.pod, name, how);
+		printf("pod=%s\nkey=%s\n", v->evidence.pod, name);
+		if (*host)
+			printf("host_key=%s\n", host);
+		printf("trust=%s\n", how);
 		return;
 	}
 	doc = json_object_new_object();
 	json_add_string(doc, "pod", v->evidence.pod);
 	json_add_string(doc, "key", name);
+	if (*host)
+		json_add_string(doc, "host_key", host);
 	json_add_string(doc, "trust", how);
 	json_add(doc, "pcrs", pcr_set_json(&v->evidence.quote.pcrs));
-	if (v->given->host_quote)
+	if (*host)
 		json_add(doc, "host_pcrs", pcr_set_json(&v->host.quote.pcrs));
 	format_json(stdout, doc, format);
 	json_object_put(doc);
