@@ -128,7 +128,7 @@ def edit(path, what, out):
         doc["nonce"] = what.removeprefix("nonce=")
     elif what == "log":
         log = bytearray(base64.b64decode(doc["eventlog"]))
-        at = log.index(b"kernel_cmdline") - 8 - 48  # the SHA-384 digest of the command line
+        at = log.index(b"kernel_cmdline") - 4 - 48  # the SHA-384 digest of the command line
         log[at] ^= 1
         doc["eventlog"] = base64.b64encode(log).decode()
     elif what == "pcr":

@@ -195,5 +195,11 @@ like 'and that is told' "$err" "^quote: pod $uuid is not running"
 like 'none of its TPM commands has failed' "$(tail -n 1 guest.out)" '^traffic [1-9][0-9]* 0$'
 is 'and nothing was complained of' "$(cat guest.err)" ''
 kill "$host_pid"
+waited=0
+while grep -q . "/proc/$host_pid/maps" 2>/dev/null && [ "$waited" -lt 100 ]; do
+	waited=$((waited + 1))
+	sleep 0.1
+done
+cd "$TOP" || exit 1 # what stays there counts as of this test
 no_leaks 'nothing is left'
 done_testing
