@@ -79,6 +79,7 @@ endif
 	$(Q)tests/sum $(RESULTS)/*
 
 include tests/hostile/rules.mk
+include tests/faults/rules.mk
 
 # One after the other: a measurement wants the machine for itself.
 bench-built: all
