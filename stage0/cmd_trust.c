@@ -118,7 +118,11 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 	const char *prefix = trust->root ? NULL : trust->prefix;
 	const struct config_dirs dirs = globals_config_dirs(globals);
 	cleanup_config struct config config = CONFIG_INIT;
-	struct trust_web web = {.config = &config, .allow_http = trust->allow_http};
+	struct trust_web web = {
+		.config = &config,
+		.allow_http = trust->allow_http,
+		.insecure_tls = globals->insecure & INSECURE_TLS,
+	};
 	const struct key_import import = {
 		.dirs = &dirs,
 		.web = &web,

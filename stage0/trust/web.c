@@ -44,7 +44,7 @@ int trust_web_get(const struct trust_web *web, const char *url, size_t max, char
 	if (!secure && !web->allow_http)
 		return error_set(err, -EPERM, "%s: led to plain http, which is not allowed", url);
 	if (ret_secure)
-		*ret_secure = secure;
+		*ret_secure = secure && !web->insecure_tls;
 	*ret_len = body.len;
 	*ret = str_take(&body);
 	return 0;

@@ -14,6 +14,7 @@ struct trust_web {
 	struct http *http;
 	const struct config *config; /* credentials */
 	bool allow_http;
+	bool insecure_tls; /* certificates are not checked: nothing counts as come by https */
 };
 
 /*
