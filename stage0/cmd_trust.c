@@ -127,7 +127,7 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 		.dirs = &dirs,
 		.web = &web,
 		.review = trust->skip_review ? NULL : review_key,
-		.priv = without_terminal,
+		.review_priv = without_terminal,
 		.info = on_info,
 		.debug = on_debug,
 	};

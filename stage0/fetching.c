@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "stage0/review.h"
 
 int fetching_parse(const struct fetching_options *options, struct fetching *fetching,
 		   struct error *err)
@@ -33,6 +34,8 @@ int fetching_open(const struct globals *globals, struct store *store, bool quiet
 		.trust_keys_from_https = globals->trust_keys_from_https,
 		.config = &fetching->config,
 		.dirs = globals_config_dirs(globals),
+		.review = review_on_terminal() ? review_key : NULL,
+		.review_priv = (void *)"trust the key with the command trust",
 	};
 	int r = globals_config(globals, &fetching->config, err);
 

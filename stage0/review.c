@@ -75,13 +75,18 @@ static bool read_line(char line[ANSWER_MAX])
 	return true;
 }
 
+bool review_on_terminal(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
 int review_key(void *priv, const struct public_key *key, const char *prefix, const char *location,
 	       struct error *err)
 {
 	char line[ANSWER_MAX];
 
 	show(key, prefix, location);
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+	if (!review_on_terminal())
 		return error_set(err, -ENOTTY,
 				 "there is no terminal to ask whether to trust the key: %s",
 				 (const char *)priv);

@@ -4,6 +4,9 @@
 
 #include "stage0/trust/keystore.h"
 
+/* Whether there is a terminal to ask on: stdin and stderr both are one. */
+bool review_on_terminal(void);
+
 /*
  * Show a key on stderr and ask on the terminal whether to trust it: struct key_import's review, for
  * commands. priv is a string with what to do where there is no terminal.

@@ -247,7 +247,8 @@ static int fetch_discovered(struct fetch *fetch, const struct imageref *wanted,
 	cleanup(discovery_endpoints_free) struct discovery_endpoints found = {.v = NULL};
 	int r = discover(fetch, wanted, &found, err);
 
-	if (r == 0 && fetch->opt.trust_keys_from_https && fetch_needs_trust(fetch))
+	if (r == 0 && (fetch->opt.trust_keys_from_https || fetch->opt.review) &&
+	    fetch_needs_trust(fetch))
 		r = trial_find_keys(fetch, wanted->path, err);
 	if (r < 0)
 		return r;

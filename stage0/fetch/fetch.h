@@ -9,6 +9,7 @@
 #include "common/str.h"
 #include "stage0/config.h"
 #include "stage0/image/store.h"
+#include "stage0/trust/keystore.h"
 
 /*
  * From what a user calls an image to its key in the store (rkt-behaviour 5.3): every kind of
@@ -45,10 +46,14 @@ struct fetch_options {
 	enum pull_policy policy;
 	unsigned insecure;	    /* enum insecure of command.h */
 	bool trust_keys_from_https; /* take keys found by discovery without asking */
+	/* Asks about other such keys (trust/import.h); NULL: there is nobody to ask. */
+	int (*review)(void *priv, const struct public_key *key, const char *prefix,
+		      const char *location, struct error *err);
+	void *review_priv;
 	const struct config *config;
 	struct config_dirs dirs; /* of the trusted keys and the policy */
 	unsigned jobs;		 /* layers loaded at a time; 0: the default */
-	const char *user_agent;	    /* NULL: tripod's */
+	const char *user_agent;	 /* NULL: tripod's */
 	bool trusted; /* an administrator says where the image comes from: no signature is needed */
 	struct fetch_report report;
 };

@@ -130,6 +130,7 @@ int fetch_aci_file(struct fetch *fetch, const char *path, const char *signature,
 	fetch_debug(fetch, "image: using image from file %s", path);
 	if (fetch_needs_trust(fetch))
 		return fetch_signed_file(fetch, fd, path, signature, ret_key, err);
+	fetch_tell_unverified(fetch);
 	return store_import_aci(fetch->store, fd, path, ret_key, err);
 }
 

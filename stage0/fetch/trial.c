@@ -45,7 +45,7 @@ int trial_decide(struct fetch *fetch, struct trial *trial, const char *name, str
 	return 0;
 }
 
-/* What did not come by https all the way would have to be looked at, which nobody does now. */
+/* What did not come by https all the way has to be looked at, and there is nobody. */
 static int refuse_key(void *priv, const struct public_key *key, const char *prefix,
 		      const char *location, struct error *err)
 {
@@ -61,12 +61,14 @@ int trial_find_keys(struct fetch *fetch, const char *name, struct error *err)
 		.config = fetch->opt.config,
 		.allow_http = (fetch->opt.insecure & INSECURE_HTTP) &&
 			      (fetch->opt.insecure & INSECURE_PUBKEY),
+		.insecure_tls = fetch->opt.insecure & INSECURE_TLS,
 	};
 	const struct key_import import = {
 		.dirs = &fetch->opt.dirs,
 		.web = &web,
-		.review = refuse_key,
-		.review_no_https = true,
+		.review = fetch->opt.review ? fetch->opt.review : refuse_key,
+		.review_priv = fetch->opt.review_priv,
+		.review_no_https = fetch->opt.trust_keys_from_https,
 		.priv = fetch->opt.report.priv,
 		.info = fetch->opt.report.info,
 		.debug = fetch->opt.report.debug,

@@ -65,7 +65,7 @@ int key_import(const struct key_import *import, const char *prefix, const char *
 		return r;
 	review = import->review && !(import->review_no_https && secure);
 	if (review)
-		r = import->review(import->priv, &key, prefix, location, err);
+		r = import->review(import->review_priv, &key, prefix, location, err);
 	if (r < 0)
 		return r;
 	tell(import, xasprintf("Trusting \"%s\" for %s%s%s %s fingerprint review", location,
@@ -91,6 +91,19 @@ int key_import_discovered(const struct key_import *import, const char *prefix, s
 	return r;
 }
 
+/* News to those who asked for keys, and no more to those who would be asked about them. */
+static int tell_existing(const struct key_import *import, const char *name)
+{
+	cleanup_free char *line =
+		xasprintf("keys already exist for prefix \"%s\", not fetching again", name);
+
+	if (import->review_no_https && import->info)
+		import->info(import->priv, line);
+	else if (import->debug)
+		import->debug(import->priv, line);
+	return 0;
+}
+
 int key_import_missing(const struct key_import *import, const char *name, struct error *err)
 {
 	cleanup_keyring struct keyring *keys = NULL;
@@ -103,11 +116,8 @@ int key_import_missing(const struct key_import *import, const char *name, struct
 	selected = xcalloc(keys->n + 1, sizeof(*selected));
 	n = keyring_select(keys, name, selected);
 	for (size_t i = 0; i < n; i++) {
-		if (keys->file[selected[i]].prefix[0] == '\0')
-			continue;
-		tell(import,
-		     xasprintf("keys already exist for prefix \"%s\", not fetching again", name));
-		return 0;
+		if (keys->file[selected[i]].prefix[0] != '\0')
+			return tell_existing(import, name);
 	}
 	return key_import_discovered(import, name, err);
 }

@@ -19,6 +19,7 @@ struct key_import {
 	 */
 	int (*review)(void *priv, const struct public_key *key, const char *prefix,
 		      const char *location, struct error *err);
+	void *review_priv;
 	bool review_no_https; /* what comes by https, all the way, needs no review */
 	void *priv;
 	void (*info)(void *priv, const char *line);  /* what was done; may be NULL */
