@@ -236,6 +236,25 @@ cp "$FIXTURES/other.key.asc" "$WORK/web/example.com/key.asc"
 tripod --trust-keys-from-https fetch example.com/app
 refused 'keys there are keep new ones from being fetched' 'signature made by unknown entity'
 
+# on a terminal: the key that discovery finds is shown, and asked about
+ask()
+{
+	run python3 tests/e2e/ask.py "$1" "$TRIPOD" --dir="$DATA" --system-config="$WORK/system" \
+		--local-config="$WORK/local" fetch example.com/app
+}
+cp "$FIXTURES/good.key.asc" "$WORK/web/example.com/key.asc"
+new
+ask no
+is 'a key that is declined: refused' "$status $(stored)" '254 '
+like 'it was shown' "$out" 'gpg key fingerprint is: .*'
+like 'and the signer stays unknown' "$out" 'signature made by unknown entity'
+is 'nothing was trusted' "$(find "$WORK/local" -type f 2>/dev/null)" ''
+ask yes
+is 'a key that is trusted: accepted' "$status $(images)" '0 example.com/app'
+rm -rf "$DATA"
+ask ''
+is 'the next time nobody is asked' "$status $(printf '%s\n' "$out" | grep -c yes/no)" '0 0'
+
 # images of layouts, by policy
 DIGEST=$(tar -xOf "$FIXTURES/oci.tar" index.json | sed 's/.*"digest": "\(sha256:[0-9a-f]*\)".*/\1/')
 cp "$FIXTURES/oci.tar" "$WORK/oci.tar"

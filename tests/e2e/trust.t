@@ -67,30 +67,11 @@ is 'a failure is not forgotten over a success' "$status" 254
 is 'and does not keep other keys out' "$(find "$STORE/prefix.d/example.org" -type f | wc -l)" 1
 
 # the question, on a terminal
-cat >"$WORK/ask.py" <<'EOM'
-import os, pty, sys
-answers, command = sys.argv[1].split(","), sys.argv[2:]
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(command[0], command)
-text, asked = b"", 0
-while True:
-    try:
-        piece = os.read(fd, 4096)
-    except OSError:
-        break
-    text += piece
-    if answers and text.count(b"(yes/no)?") > asked:
-        asked = text.count(b"(yes/no)?")
-        os.write(fd, answers.pop(0).encode() + b"\n")
-sys.stdout.write(text.decode().replace("\r", ""))
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-EOM
 ask()
 {
 	answers=$1
 	shift
-	run python3 "$WORK/ask.py" "$answers" "$TRIPOD" --dir="$DATA" --system-config="$WORK/system" \
+	run python3 tests/e2e/ask.py "$answers" "$TRIPOD" --dir="$DATA" --system-config="$WORK/system" \
 		--local-config="$WORK/local" trust "$@"
 }
 ask no --prefix=example.net "$KEYS/subkey.key.asc"
