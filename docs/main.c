@@ -28,7 +28,8 @@ static void print_table(const struct option *first)
 		const struct option *o = sorted[i];
 
 		if (o->type == OPT_BOOL && !o->explicit_value)
-			printf("`--%s`", o->name);
+			printf("%s%.*s%s`--%s`", o->letter ? "`-" : "", o->letter != 0, &o->letter,
+			       o->letter ? "`, " : "", o->name);
 		else if (o->noopt)
 			printf("`--%s`, `--%s=%s`", o->name, o->name, o->arg);
 		else

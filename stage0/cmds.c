@@ -25,6 +25,7 @@ const struct command *const commands[] = {
 	&cmd_image_rm,
 	&cmd_image_verify,
 	&cmd_list,
+	&cmd_logs,
 	&cmd_prepare,
 	&cmd_rm,
 	&cmd_run,

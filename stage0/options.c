@@ -129,17 +129,36 @@ int option_set_value(const struct option *option, void *base, const char *value,
 	return error_set(err, -EINVAL, "--%s: unknown type", option->name);
 }
 
+/* The name that "-X" stands for, or NULL. */
+static const char *letter_name(const char *word, const struct option_set *sets, size_t nsets)
+{
+	if (word[0] != '-' || !word[1] || word[2])
+		return NULL;
+	if (word[1] == 'h')
+		return "help";
+	for (size_t i = 0; i < nsets; i++) {
+		struct option_walk walk = {.at = sets[i].table};
+		const struct option *o;
+
+		while ((o = option_next(&walk)))
+			if (o->letter == word[1])
+				return o->name;
+	}
+	return NULL;
+}
+
 int option_parse_word(char *const *words, size_t nwords, size_t *at, const struct option_set *sets,
 		      size_t nsets, void *app_base, struct error *err)
 {
-	const char *word = strcmp(words[*at], "-h") == 0 ? "--help" : words[*at];
-	const char *name = word + 2, *eq, *value = NULL;
+	const char *word = words[*at], *name = letter_name(word, sets, nsets), *eq, *value = NULL;
 	const struct option *option = NULL;
 	void *base = NULL;
 	size_t len;
 
-	if (word[0] != '-' || word[1] != '-')
+	if (!name && (word[0] != '-' || word[1] != '-'))
 		return error_set(err, -EINVAL, "unknown shorthand flag: %s", word);
+	if (!name)
+		name = word + 2;
 	eq = strchr(name, '=');
 	len = eq ? (size_t)(eq - name) : strlen(name);
 	for (size_t i = 0; i < nsets && !option; i++) {

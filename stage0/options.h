@@ -33,6 +33,7 @@ struct option {
 	const char *help;
 	bool app;	     /* belongs to the image before it; offset is in struct app_request */
 	bool explicit_value; /* OPT_BOOL that must be given a value */
+	char letter;	     /* OPT_BOOL that may be given as -X, too */
 	const struct option *include; /* in an entry without a name: a table that includes none */
 };
 

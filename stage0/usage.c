@@ -30,8 +30,9 @@ static void usage_options(FILE *out, const char *title, const struct option *tab
 		const struct option *o = sorted[i];
 
 		if (o->type == OPT_BOOL)
-			fprintf(out, "\t--%s[=%s]\t%s\n", o->name, o->dflt ? o->dflt : "false",
-				o->help);
+			fprintf(out, "\t--%s[=%s]\t%s%s%.*s%s\n", o->name,
+				o->dflt ? o->dflt : "false", o->help, o->letter ? " (-" : "",
+				o->letter != 0, &o->letter, o->letter ? ")" : "");
 		else if (o->type == OPT_STRING)
 			fprintf(out, "\t--%s=\"%s\"\t%s\n", o->name, o->dflt ? o->dflt : "",
 				o->help);

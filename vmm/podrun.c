@@ -487,6 +487,10 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	error = streams_error(run->streams);
 	if (error)
 		log_warn("the apps' output could not be written: %s", strerror(-error));
+	for (unsigned i = 0; i < run->pod.napps; i++)
+		if (run->log[i] && applog_error(run->log[i]))
+			log_warn("the log of app %s is not whole: %s", run->pod.apps[i].name,
+				 strerror(-applog_error(run->log[i])));
 	show_phase(run, "end", run->mark_ns);
 	if (run->die)
 		raise(SIGKILL);

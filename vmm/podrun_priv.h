@@ -41,6 +41,7 @@ struct podrun {
 	struct agent agent;
 	struct streams *streams;
 	struct relays *relays;
+	struct applog *log[PLAN_APPS_MAX]; /* NULL: none is kept */
 	struct control control;
 	struct tty tty;
 	struct tpm *tpm; /* NULL: none is wanted */

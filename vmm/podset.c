@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "vmm/probe.h"
@@ -117,10 +118,31 @@ static int make_plan(struct podrun *run, struct error *err)
 	return plan_build(&run->pod, args, &run->plan, &run->plan_len, err);
 }
 
+/* A pod whose logs can not be kept runs all the same. */
+static void open_logs(struct podrun *run)
+{
+	const char *path = STAGE1_STATE_DIR "/" APPLOG_DIR;
+	struct error err = ERROR_INIT;
+	cleanup_fd int dir = -1;
+	int r = mkdir_path(AT_FDCWD, path, 0755, &err);
+
+	if (r == 0) {
+		dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		r = dir < 0 ? error_errno(&err, "%s", path) : 0;
+	}
+	/* what is typed and shown on a terminal is nobody else's */
+	for (unsigned i = 0; r == 0 && i < run->pod.napps && !run->plan_args.tty; i++)
+		r = applog_open(dir, run->pod.apps[i].name, &run->log[i], &err);
+	if (r < 0)
+		log_warn("%s", err.msg);
+}
+
 static void make_streams(struct podrun *run)
 {
 	struct stream_app apps[PLAN_APPS_MAX];
 	bool input = false;
+
+	open_logs(run);
 
 	for (unsigned i = 0; i < run->pod.napps; i++) {
 		const struct pod_app *app = &run->pod.apps[i];
@@ -130,6 +152,7 @@ static void make_streams(struct podrun *run)
 			.flags = plan_flags(app, &run->plan_args),
 			.discard_out = app->out == POD_STDIO_NULL,
 			.discard_err = app->errout == POD_STDIO_NULL,
+			.log = run->log[i],
 		};
 		input |= (apps[i].flags & (PLAN_STDIN | PLAN_TTY)) != 0;
 	}

@@ -263,6 +263,8 @@ size_t streams_data(struct streams *st, unsigned conn, const struct iovec *iov, 
 	st->current = (int)conn;
 	took = take_output(st, slot->out, rest, m, len - head);
 	st->current = -1;
+	if (slot->out->log)
+		applog_write(slot->out->log, slot->out->is_stderr, rest, m, took);
 	return head + took;
 }
 
@@ -408,6 +410,8 @@ void streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *a
 		st->apps[i / 2].flags = app->flags;
 		o->name = app->name;
 		o->sink = discard ? NULL : &st->sink[i % 2];
+		o->log = discard ? NULL : app->log;
+		o->is_stderr = i % 2;
 		if (napps > 1)
 			o->line = xcalloc(1, STREAM_LINE_MAX);
 	}

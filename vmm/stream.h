@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "vmm/agent_proto.h"
+#include "vmm/applog.h"
 #include "vmm/loop.h"
 #include "vmm/vsock.h"
 
@@ -25,6 +26,7 @@ struct stream_app {
 	const char *name;	       /* borrowed */
 	uint32_t flags;		       /* PLAN_FLAGS: PLAN_TTY and PLAN_STDIN */
 	bool discard_out, discard_err; /* stdio mode null */
+	struct applog *log;	       /* what it writes is kept there too, borrowed; or NULL */
 };
 
 struct streams;

@@ -25,9 +25,10 @@ struct sink {
 /* An app's stdout (or terminal) or stderr. */
 struct output {
 	const char *name;
-	bool dialled, eof;
-	struct sink *sink; /* NULL: discarded */
-	char *line;	   /* STREAM_LINE_MAX bytes; NULL: bytes are passed on as they are */
+	bool dialled, eof, is_stderr;
+	struct sink *sink;  /* NULL: discarded */
+	struct applog *log; /* or NULL */
+	char *line;	    /* STREAM_LINE_MAX bytes; NULL: bytes are passed on as they are */
 	size_t line_len;
 };
 

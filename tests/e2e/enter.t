@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A pod of two apps from its preparation to its end: enter, stop, status --wait (rkt-behaviour 2.10,
-# 2.11).
+# A pod of two apps from its preparation to its end: logs, enter, stop, status --wait (rkt-behaviour
+# 2.10, 2.11).
 . tests/e2e/tap.sh
 need_kvm
 need_command python3
 
 run_tripod prepare --set-env=WHO=pod "$IMAGES/busybox.aci" --name=web --user=1000 --group=1000 \
 	--caps-retain=CAP_NET_BIND_SERVICE,CAP_KILL --exec=/bin/sh \
-	-- -c 'trap "echo asked; exit 0" TERM; echo up; while :; do sleep 1; done' \
+	-- -c 'trap "echo asked; exit 0" TERM; echo up; echo to stderr >&2; while :; do sleep 1; done' \
 	--- "$IMAGES/busybox.aci" --name=db --exec=/bin/sleep -- 1000
 uuid=$out
 is 'the pod is prepared' "$status" 0
@@ -22,6 +22,38 @@ run_tripod enter --app=web "$uuid" true
 unlike 'enter in a pod that is not ready either works or says why' "$status: $err" '^254: $'
 run_tripod status --wait-ready=200s "$uuid"
 is 'it becomes ready' "$status" 0
+
+# wait_for COMMAND...: until it succeeds
+wait_for()
+{
+	for _ in $(seq 200); do
+		"$@" && return
+		sleep 0.1
+	done
+	return 1
+}
+
+# logs
+has_logs()
+{
+	run_tripod logs "$uuid"
+	[ -n "$out" ] && [ -n "$err" ]
+}
+wait_for has_logs
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" logs -f "$uuid" >"$WORK/follow.out" 2>"$WORK/follow.err" &
+follower=$!
+is 'logs shows what an app has written, with its name' "$out" 'web: up'
+is 'stderr is told from stdout' "$err" 'web: to stderr'
+run_tripod logs --app=web --timestamps "$uuid"
+like 'of one app, with times' "$out" '^2[0-9]{3}-[0-9-]{5}T[0-9:]{8}\.[0-9]{9}Z up$'
+run_tripod logs --app=db "$uuid"
+is 'another has written nothing' "$status $out" '0 '
+run_tripod logs --app=none "$uuid"
+like 'an app that is not is refused' "$err" '^logs: the pod has no app "none"'
+run_tripod logs --tail=x "$uuid"
+is '--tail wants a number' "$status" 254
+run_tripod logs --tail=0 "$uuid"
+is '--tail=0 shows nothing' "$status $out" '0 '
 
 enter()
 {
@@ -112,13 +144,6 @@ running()
 	enter /bin/sh -c 'cat /proc/[0-9]*/cmdline | tr "\0" " " | grep -c "sleep 77[7]"'
 	[ "$out" = "$1" ]
 }
-wait_for()
-{
-	for _ in $(seq 50); do
-		"$@" && return
-	done
-	return 1
-}
 ok 'a command runs' wait_for running 1
 kill -KILL $client
 ok 'and ends with its client' wait_for running 0
@@ -200,6 +225,11 @@ run_tripod stop "${uuid%%-*}"
 is 'stop ends the pod' "$status $out" "0 \"$uuid\""
 like 'its apps were asked' "$(cat "$WORK/pod.out")" '^web: asked$'
 wait "$pod" "$waiter" "$last"
+wait "$follower"
+is 'logs -f ends with the pod' "$?" 0
+is 'and has shown all of it' "$(cat "$WORK/follow.out")" "$(printf 'web: up\nweb: asked')"
+run_tripod logs --tail=1 --app=web "$uuid"
+is 'logs of a pod that has ended: the last line' "$out" asked
 is 'its status is that of the app that failed first' "$(cat "$WORK/pod.status")" 143
 like 'status --wait saw the end' "$(cat "$WORK/waited")" '^state=exited$'
 like 'with the statuses of the apps' "$(cat "$WORK/waited")" '^app-web=0$'

@@ -19,7 +19,7 @@ struct values {
 };
 
 static const struct option table[] = {
-	{"flag", OPT_BOOL, offsetof(struct values, flag), .help = ""},
+	{"flag", OPT_BOOL, offsetof(struct values, flag), .letter = 'f', .help = ""},
 	{"loud", OPT_BOOL, offsetof(struct values, loud), .dflt = "true", .help = ""},
 	{"text", OPT_STRING, offsetof(struct values, text), .dflt = "default", .help = ""},
 	{"wait", OPT_STRING, offsetof(struct values, wait), .noopt = "true", .help = ""},
@@ -100,6 +100,24 @@ static void parsing_stops_at_the_first_word_of_a_grammar(void **state)
 	assert_int_equal(parse("--flag|--|x", false, &v, &rest, &err), 0);
 	assert_int_equal(rest.n, 2);
 	assert_string_equal(rest.v[0], "--");
+	options_free(table, &v, false);
+}
+
+static void a_letter_stands_for_its_flag(void **state)
+{
+	struct values v = {.flag = false};
+	cleanup_strv struct strv rest = STRV_INIT;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(parse("x|-f", true, &v, &rest, &err), 0);
+	assert_true(v.flag);
+	options_free(table, &v, false);
+	v = (struct values){.flag = false};
+	assert_int_equal(parse("-g", true, &v, &rest, &err), -EINVAL);
+	assert_string_equal(err.msg, "unknown shorthand flag: -g");
+	options_free(table, &v, false);
+	assert_int_equal(parse("-ff", true, &v, &rest, &err), -EINVAL);
 	options_free(table, &v, false);
 }
 
@@ -337,6 +355,7 @@ int main(void)
 		cmocka_unit_test(every_type_takes_its_forms),
 		cmocka_unit_test(defaults_stand_where_nothing_is_given),
 		cmocka_unit_test(parsing_stops_at_the_first_word_of_a_grammar),
+		cmocka_unit_test(a_letter_stands_for_its_flag),
 		cmocka_unit_test(mistakes_name_the_flag),
 		cmocka_unit_test(the_grammar_binds_words_to_images),
 		cmocka_unit_test(more_images_than_a_pod_can_have_are_refused),
