@@ -73,6 +73,7 @@ static void stop_apps(struct podrun *run, int sig)
 		return;
 	run->stopping = true;
 	run->stop_deadline_ns = deadline(POD_STOP_DEADLINE_MS);
+	notify_send(&run->notify, "STOPPING=1");
 	if (!agent_signal(&run->agent, AGENT_ALL_APPS, (uint32_t)sig))
 		kill_vm(run, 128 + sig);
 }
@@ -143,6 +144,7 @@ static int progress(struct podrun *run, struct error *err)
 		run->deadline_ns = 0;
 		if (stage1_write_ready(AT_FDCWD, err) < 0)
 			return err->code;
+		notify_send(&run->notify, "READY=1");
 	}
 	if (run->phase == PHASE_RUN && agent_all_ended(&run->agent)) {
 		show_phase(run, "run", run->mark_ns);
@@ -163,6 +165,7 @@ static int on_deadline(struct podrun *run, struct error *err)
 {
 	uint64_t now = clock_now_ns();
 
+	notify_watchdog(&run->notify, now);
 	if (run->stop_deadline_ns && now >= run->stop_deadline_ns && run->phase < PHASE_STREAMS) {
 		log_warn("the apps did not end within %d s; killing them",
 			 POD_STOP_DEADLINE_MS / 1000);
@@ -198,6 +201,8 @@ static int timeout_ms(const struct podrun *run)
 		at = run->deadline_ns;
 	if (run->stop_deadline_ns && run->phase < PHASE_STREAMS)
 		at = MIN(at, run->stop_deadline_ns);
+	if (run->notify.period_ns)
+		at = MIN(at, run->notify.next_ns);
 	if (at == UINT64_MAX)
 		return -1;
 	now = clock_now_ns();
@@ -460,6 +465,7 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	run->start_ns = run->mark_ns = start_ns;
 	run->loop.epfd = run->sigfd = run->control.fd = -1;
 	run->tty = (struct tty)TTY_INIT;
+	run->notify = (struct notify)NOTIFY_INIT;
 	run->shape.net = (struct podnet)PODNET_INIT;
 	r = podrun_set_up(run, err);
 	if (r == 0)

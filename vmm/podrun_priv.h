@@ -10,6 +10,7 @@
 #include "vmm/control.h"
 #include "vmm/guest.h"
 #include "vmm/loop.h"
+#include "vmm/notify.h"
 #include "vmm/plan.h"
 #include "vmm/pod.h"
 #include "vmm/podrun.h"
@@ -44,6 +45,7 @@ struct podrun {
 	struct applog *log[PLAN_APPS_MAX]; /* NULL: none is kept */
 	struct control control;
 	struct tty tty;
+	struct notify notify;
 	struct tpm *tpm; /* NULL: none is wanted */
 	int sigfd;
 

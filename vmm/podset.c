@@ -209,6 +209,8 @@ int podrun_set_up(struct podrun *run, struct error *err)
 	if (r == 0)
 		r = catch_signals(run, err);
 	if (r == 0)
+		r = notify_open(&run->notify, err);
+	if (r == 0)
 		r = podtpm_start(run, err);
 	if (r == 0)
 		r = podnet_start(&run->shape.net, run->args, &run->pod, err);

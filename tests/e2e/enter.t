@@ -6,23 +6,6 @@
 need_kvm
 need_command python3
 
-run_tripod prepare --set-env=WHO=pod "$IMAGES/busybox.aci" --name=web --user=1000 --group=1000 \
-	--caps-retain=CAP_NET_BIND_SERVICE,CAP_KILL --exec=/bin/sh \
-	-- -c 'trap "echo asked; exit 0" TERM; echo up; echo to stderr >&2; while :; do sleep 1; done' \
-	--- "$IMAGES/busybox.aci" --name=db --exec=/bin/sleep -- 1000
-uuid=$out
-is 'the pod is prepared' "$status" 0
-{
-	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" run-prepared "$uuid" >"$WORK/pod.out" 2>"$WORK/pod.err" \
-		</dev/null
-	echo $? >"$WORK/pod.status"
-} &
-pod=$!
-run_tripod enter --app=web "$uuid" true
-unlike 'enter in a pod that is not ready either works or says why' "$status: $err" '^254: $'
-run_tripod status --wait-ready=200s "$uuid"
-is 'it becomes ready' "$status" 0
-
 # wait_for COMMAND...: until it succeeds
 wait_for()
 {
@@ -32,6 +15,40 @@ wait_for()
 	done
 	return 1
 }
+
+run_tripod prepare --set-env=WHO=pod "$IMAGES/busybox.aci" --name=web --user=1000 --group=1000 \
+	--caps-retain=CAP_NET_BIND_SERVICE,CAP_KILL --exec=/bin/sh \
+	-- -c 'trap "echo asked; exit 0" TERM; echo up; echo to stderr >&2; while :; do sleep 1; done' \
+	--- "$IMAGES/busybox.aci" --name=db --exec=/bin/sleep -- 1000
+uuid=$out
+is 'the pod is prepared' "$status" 0
+cat >"$WORK/manager.py" <<'EOM'
+"""A service manager, as far as a pod sees of it: what it is told, a line each."""
+import socket, sys
+
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+    print(s.recv(4096).decode(), flush=True)
+EOM
+TRIPOD_TEST=$WORK python3 "$WORK/manager.py" "$WORK/notify" >"$WORK/told" &
+manager=$!
+for _ in $(seq 300); do
+	[ ! -S "$WORK/notify" ] || break
+	sleep 0.1
+done
+{
+	NOTIFY_SOCKET=$WORK/notify WATCHDOG_USEC=20000000 TRIPOD_TEST=$WORK \
+		"$TRIPOD" --dir="$DATA" run-prepared "$uuid" >"$WORK/pod.out" 2>"$WORK/pod.err" \
+		</dev/null
+	echo $? >"$WORK/pod.status"
+} &
+pod=$!
+run_tripod enter --app=web "$uuid" true
+unlike 'enter in a pod that is not ready either works or says why' "$status: $err" '^254: $'
+run_tripod status --wait-ready=200s "$uuid"
+is 'it becomes ready' "$status" 0
+ok 'a service manager is told' wait_for grep -qx READY=1 "$WORK/told"
 
 # logs
 has_logs()
@@ -225,6 +242,10 @@ run_tripod stop "${uuid%%-*}"
 is 'stop ends the pod' "$status $out" "0 \"$uuid\""
 like 'its apps were asked' "$(cat "$WORK/pod.out")" '^web: asked$'
 wait "$pod" "$waiter" "$last"
+is 'the manager was told all of it, once' "$(grep -v WATCHDOG "$WORK/told" | tr '\n' ' ')" \
+	'READY=1 STOPPING=1 '
+ok 'and that the pod lives' grep -qx WATCHDOG=1 "$WORK/told"
+kill $manager
 wait "$follower"
 is 'logs -f ends with the pod' "$?" 0
 is 'and has shown all of it' "$(cat "$WORK/follow.out")" "$(printf 'web: up\nweb: asked')"
