@@ -134,6 +134,35 @@ is 'an index is pulled' "$status" 0
 run_tripod image cat-manifest "$out"
 like "and it is this machine's image" "$(tr -d ' \n\t' <"$WORK/out")" '"WHO","value":"amd64"'
 
+# --- what the layers add up to ---
+
+# One of everything, as umoci unpacks it. The root is without its time: that is of unpacking.
+tree_image()
+{
+	mkdir "$WORK/layers" && python3 tests/e2e/layers.py "$WORK/layers" &&
+		umoci init --layout "$WORK/tree" && umoci new --image "$WORK/tree:x" || return
+	for layer in "$WORK"/layers/*.tar; do
+		umoci raw add-layer --image "$WORK/tree:x" "$layer" || return
+	done
+	umoci config --image "$WORK/tree:x" --config.cmd /x &&
+		umoci unpack --image "$WORK/tree:x" "$WORK/bundle" 2>"$WORK/umoci.log" &&
+		push "oci:$WORK/tree:x" test/tree:x
+}
+
+list_tree()
+{
+	python3 tests/e2e/tree.py "$@" 2>&1 | awk '$1 == "." { $5 = "-" } { print }'
+}
+
+ok 'an image with one of everything is pushed' tree_image
+list_tree "$WORK/bundle/rootfs" >"$WORK/expected"
+ok 'umoci unpacks it' test "$(wc -l <"$WORK/expected")" -gt 400
+run_tripod prepare --quiet --stage1-path="$STAGE1" "docker://$REGISTRY/test/tree:x"
+is 'pulled and rendered it is the same, file by file' "$(
+	list_tree --disk "$DATA/pods/prepared/$out/stage1/rootfs/opt/stage2"/*/disk |
+		diff "$WORK/expected" -
+)" ''
+
 # --- buildah ---
 
 buildah_image()
@@ -149,6 +178,19 @@ buildah_image()
 ok 'an image of buildah is pushed, in the format of Docker' buildah_image
 fetch "docker://$REGISTRY/test/built:1"
 is 'and pulled' "$status" 0
+
+# pod NAME IMAGE OUTPUT
+pod()
+{
+	if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+		run_tripod run "docker://$REGISTRY/$2"
+		is "$1" "$out" "$3"
+	else
+		skip "$1" 'no usable /dev/kvm'
+	fi
+}
+pod 'an image of umoci runs in a pod' test/app:v1 upper
+pod 'an image of buildah runs in a pod' test/built:1 built
 
 # --- a download that ends in the middle ---
 
