@@ -48,12 +48,12 @@ static int ask(int fd, const struct request *req)
 	struct {
 		struct nlmsghdr hdr;
 		struct nlmsgerr err;
-		uint8_t rest[512]; /* the request again, when it was refused */
 	} answer;
 	ssize_t n;
 
 	if (send(fd, req, req->hdr.nlmsg_len, 0) < 0)
 		return -errno;
+	/* the request again, when it was refused, is cut off */
 	n = recv(fd, &answer, sizeof(answer), 0);
 	if (n < 0)
 		return -errno;

@@ -175,8 +175,11 @@ int dns_make(const struct dns_options *options, const char *hostname, struct dns
 	}
 	if (strcmp(resolv, "default") != 0 || strcmp(hosts, "default") != 0)
 		dns.mode = xasprintf("resolv=%s,hosts=%s", resolv, hosts);
-	*ret = dns;
-	dns = (struct dns){.resolv = NULL};
+	*ret = (struct dns){
+		.resolv = take_ptr(dns.resolv),
+		.hosts = take_ptr(dns.hosts),
+		.mode = take_ptr(dns.mode),
+	};
 	return 0;
 }
 

@@ -134,8 +134,6 @@ static int plugin_failed(const char *type, int status, const char *out, size_t l
 	cleanup_str struct str text = STR_INIT;
 	const char *msg = NULL, *details = NULL;
 	struct error ignored = ERROR_INIT;
-	char line[512];
-	ssize_t n;
 
 	if (json_parse(out, len, type, &doc, &ignored) == 0 &&
 	    json_get_string(doc, "msg", &msg, &ignored) == 0 && msg) {
@@ -146,7 +144,9 @@ static int plugin_failed(const char *type, int status, const char *out, size_t l
 			str_add_escaped(&text, details, strlen(details));
 		}
 	} else {
-		n = pread(log, line, sizeof(line) - 1, 0);
+		char line[512];
+		ssize_t n = pread(log, line, sizeof(line) - 1, 0);
+
 		line[n > 0 ? n : 0] = '\0';
 		str_add_escaped(&text, line, strcspn(line, "\n"));
 	}

@@ -109,9 +109,13 @@ static int parse_conf(const char *text, size_t len, const char *file, struct cni
 	if (!name || !name_valid(name))
 		return error_set(err, -EINVAL, "%s: the network has no valid name", file);
 	conf = plugins ? json_object_get(doc) : listed(doc);
-	json_add_string(conf, "name", name);
-	json_add_string(conf, "cniVersion", version ? version : CONF_VERSION);
 	*ret = (struct cni_network){.name = xstrdup(name), .file = xstrdup(file), .conf = conf};
+	if (!version)
+		json_add_string(conf, "cniVersion", CONF_VERSION);
+	else if (!plugins)
+		json_add_string(conf, "cniVersion", version);
+	if (!plugins)
+		json_add_string(conf, "name", name);
 	json_get_array(conf, "plugins", &plugins, err);
 	r = check_plugins(plugins, err);
 	if (r < 0) {

@@ -217,22 +217,21 @@ struct podnet podnet_unleased(const struct podnet *net)
 	return plain;
 }
 
-/* The first address of a NIC, as text and mask; "" for none. */
-static void add_address(struct json_object *entry, const struct podnet_nic *nic)
+/* The first address of a NIC and its mask as text; "" when it has none. */
+static void first_address(const struct podnet_nic *nic, char ip[INET6_ADDRSTRLEN],
+			  char mask[INET6_ADDRSTRLEN])
 {
 	const struct plan_address *address = &nic->address[0];
 	int family = address->family == 6 ? AF_INET6 : AF_INET;
-	char ip[INET6_ADDRSTRLEN] = "", mask[INET6_ADDRSTRLEN] = "";
 	uint8_t bits[16] = {0};
 
+	*ip = *mask = '\0';
+	if (!nic->naddresses)
+		return;
 	for (unsigned i = 0; i < address->prefix; i++)
 		bits[i / 8] |= (uint8_t)(0x80 >> i % 8);
-	if (nic->naddresses) {
-		inet_ntop(family, address->ip, ip, sizeof(ip));
-		inet_ntop(family, bits, mask, sizeof(mask));
-	}
-	json_add_string(entry, "ip", ip);
-	json_add_string(entry, "mask", mask);
+	inet_ntop(family, address->ip, ip, INET6_ADDRSTRLEN);
+	inet_ntop(family, bits, mask, INET6_ADDRSTRLEN);
 }
 
 char *podnet_info(const struct podnet *net)
@@ -242,15 +241,17 @@ char *podnet_info(const struct podnet *net)
 	for (unsigned i = 0; i < net->nnics; i++) {
 		const struct podnet_nic *nic = &net->nic[i];
 		struct json_object *entry = json_object_new_object();
-		char name[] = "eth0";
+		char name[] = "eth0", ip[INET6_ADDRSTRLEN], mask[INET6_ADDRSTRLEN];
 
+		first_address(nic, ip, mask);
 		name[3] = (char)('0' + i);
 		json_add_string(entry, "netName", nic->name);
 		json_add_string(entry, "netConf", net->cni.n ? net->cni.v[i].file : "");
 		json_add_string(entry, "pluginPath", "");
 		json_add_string(entry, "ifName", name);
-		add_address(entry, nic);
+		json_add_string(entry, "ip", ip);
 		json_add_string(entry, "args", net->cni.n ? net->cni.v[i].args : "");
+		json_add_string(entry, "mask", mask);
 		json_object_array_add(list, entry);
 	}
 	return xstrdup(json_text(list));

@@ -16,8 +16,8 @@
  * Make the planned networks and fill in what they lease. A process is left behind that takes them away
  * when we end, however that happens; podnet_cni_end() waits for it.
  */
-int podnet_cni_start(struct podnet *net, const struct stage1_args *args, const struct pod_spec *pod,
-		     struct error *err) __attribute__((nonnull));
+int podnet_cni_start(struct podnet *net, const struct stage1_args *args,
+		     const struct pod_spec *spec, struct error *err) __attribute__((nonnull));
 void podnet_cni_end(struct podnet *net) __attribute__((nonnull));
 
 /*

@@ -68,12 +68,12 @@ static int ask(int fd, struct request *req)
 	struct {
 		struct nlmsghdr hdr;
 		struct nlmsgerr err;
-		uint8_t rest[1024];
 	} answer;
 	ssize_t n;
 
 	if (send(fd, req, req->hdr.nlmsg_len, 0) < 0)
 		return -errno;
+	/* the request again, when it was refused, is cut off */
 	n = recv(fd, &answer, sizeof(answer), 0);
 	if (n < 0)
 		return -errno;
@@ -142,16 +142,15 @@ static int add_matchall(int fd, unsigned from, unsigned to)
 /* The same for kernels without matchall: 0 of the bits of a frame's first word are 0. */
 static int add_u32(int fd, unsigned from, unsigned to)
 {
-	struct {
-		struct tc_u32_sel sel;
-		struct tc_u32_key key;
-	} match = {.sel = {.flags = TC_U32_TERMINAL, .nkeys = 1}};
+	const struct tc_u32_sel sel = {.flags = TC_U32_TERMINAL, .nkeys = 1};
+	uint8_t match[sizeof(sel) + sizeof(struct tc_u32_key)] = {0};
 	struct rtattr *options;
 	struct request req;
 
 	begin_filter(&req, from, "u32");
 	options = nest(&req, TCA_OPTIONS);
-	put(&req, TCA_U32_SEL, &match, sizeof(match));
+	memcpy(match, &sel, sizeof(sel));
+	put(&req, TCA_U32_SEL, match, sizeof(match));
 	put_redirect(&req, TCA_U32_ACT, to);
 	end(&req, options);
 	return ask(fd, &req);
