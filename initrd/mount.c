@@ -161,9 +161,8 @@ int init_mount_root(const struct init_plan_app *app, unsigned index, const struc
 	    (r = mount_dev(app->flags, why)) < 0)
 		return r;
 	/* the event log of the launch is a file there */
-	if (app->flags & PLAN_TPM_DEVICE &&
-	    (r = do_mount("securityfs", "/root/sys/kernel/security", "securityfs",
-			  RESTRICTED | MS_RDONLY, NULL, why)) < 0)
+	if (app->flags & PLAN_TPM_DEVICE && (r = do_mount("securityfs", "/root/sys/kernel/security",
+							  "securityfs", RESTRICTED, NULL, why)) < 0)
 		return r;
 	if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
 		return init_text_fail(why, -errno, "entering", "/root");

@@ -16,6 +16,8 @@ static const struct {
 	const char *name, *path;
 } nodes[] = {{"tpm0", "/dev/tpm0"}, {"tpmrm0", "/dev/tpmrm0"}};
 
+#define EVENT_LOG "/sys/kernel/security/tpm0/binary_bios_measurements"
+
 /* Init has no sysfs of its own: one is mounted where no app is yet, for as long as it takes. */
 int init_tpm_bind(struct init_text *why)
 {
@@ -46,8 +48,10 @@ int init_tpm_nodes(struct init_text *why)
 
 int init_tpm_own(uint32_t uid, uint32_t gid)
 {
+	if ((uid | gid) == 0)
+		return 0;
 	for (unsigned i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
 		if (chown(nodes[i].path, uid, gid) < 0)
 			return -errno;
-	return 0;
+	return chown(EVENT_LOG, uid, gid) < 0 ? -errno : 0;
 }

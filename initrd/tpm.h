@@ -14,7 +14,7 @@ int init_tpm_bind(struct init_text *why) __attribute__((nonnull));
 /* Make the devices' nodes in the working directory, an app's /dev. */
 int init_tpm_nodes(struct init_text *why) __attribute__((nonnull));
 
-/* Give the nodes to the user of the app whose root was entered. 0 or a negative errno. */
+/* Give the nodes and the event log to the user of the app whose root was entered. 0 or a negative errno. */
 int init_tpm_own(uint32_t uid, uint32_t gid);
 
 #endif
