@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tpm2-tss's ESYS, one command after the other, each begun and then waited for until a deadline: a
- * TPM that hangs must not hang the launch of a pod.
+ * tpm2-tss's ESYS, one command after the other. Nothing here waits with a deadline, which not all
+ * ways to a TPM know of: child.h has one around all of it.
  *
  * The list of what is in PCR 15 (host_records.h) is locked while the PCR is read, extended and
  * quoted, so processes of one data directory do not come between each other's steps. Others may;
@@ -16,7 +16,6 @@
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_tctildr.h>
 
-#include "common/clock.h"
 #include "common/hash.h"
 #include "common/util.h"
 #include "stage0/attest/host_records.h"
@@ -31,35 +30,8 @@ struct host_tpm {
 	ESYS_CONTEXT *esys;
 };
 
-/* Begin a command and wait for its end. Both are expressions of type TSS2_RC. */
-#define RUN(tpm, what, begin, finish, err)                                                         \
-	({                                                                                         \
-		int64_t run_deadline = clock_ms() + HOST_TPM_TIMEOUT_MS;                           \
-		TSS2_RC run_rc = begin;                                                            \
-                                                                                                   \
-		if (run_rc == TSS2_RC_SUCCESS)                                                     \
-			do                                                                         \
-				run_rc = finish;                                                   \
-			while (is_try_again(run_rc) && clock_ms() < run_deadline);                 \
-		run_result(run_rc, what, err);                                                     \
-	})
-
-static int64_t clock_ms(void)
+static int failed(TSS2_RC rc, const char *what, struct error *err)
 {
-	return (int64_t)(clock_now_ns() / 1000000);
-}
-
-static bool is_try_again(TSS2_RC rc)
-{
-	return (rc & ~(TSS2_RC)TSS2_RC_LAYER_MASK) == TSS2_BASE_RC_TRY_AGAIN;
-}
-
-static int run_result(TSS2_RC rc, const char *what, struct error *err)
-{
-	if (rc == TSS2_RC_SUCCESS)
-		return 0;
-	if (is_try_again(rc))
-		return error_set(err, -ETIMEDOUT, "the host's TPM: %s: no answer", what);
 	return error_set(err, -EIO, "the host's TPM: %s: error %#x", what, rc);
 }
 
@@ -89,10 +61,10 @@ int host_tpm_open(const char *tcti, struct host_tpm **ret, struct error *err)
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);
 	if (rc == TSS2_RC_SUCCESS)
-		rc = Esys_SetTimeout(tpm->esys, HOST_TPM_TIMEOUT_MS);
-	if (rc != TSS2_RC_SUCCESS)
-		return error_set(err, -EIO, "the host's TPM: no connection by %s: error %#x",
-				 tcti ? tcti : HOST_TPM_DEFAULT, rc);
+		if (rc != TSS2_RC_SUCCESS)
+			return error_set(err, -EIO,
+					 "the host's TPM: no connection by %s: error %#x",
+					 tcti ? tcti : HOST_TPM_DEFAULT, rc);
 	*ret = take_ptr(tpm);
 	return 0;
 }
@@ -128,12 +100,13 @@ static int read_some(struct host_tpm *tpm, uint32_t mask, struct pcr_set *set, u
 	TPML_PCR_SELECTION *out = NULL;
 	TPML_DIGEST *values = NULL;
 	unsigned k = 0;
-	int r = RUN(tpm, "TPM2_PCR_Read",
-		    Esys_PCR_Read_Async(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &in),
-		    Esys_PCR_Read_Finish(tpm->esys, NULL, &out, &values), err);
+	TSS2_RC rc = Esys_PCR_Read(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &in, NULL,
+				   &out, &values);
 
+	if (rc != TSS2_RC_SUCCESS)
+		return failed(rc, "TPM2_PCR_Read", err);
 	*done = 0;
-	for (unsigned pcr = 0; r == 0 && out->count > 0 && pcr < EVENTLOG_PCRS; pcr++) {
+	for (unsigned pcr = 0; out->count > 0 && pcr < EVENTLOG_PCRS; pcr++) {
 		if (!(out->pcrSelections[0].pcrSelect[pcr / 8] & (1U << pcr % 8)) ||
 		    k >= values->count || values->digests[k].size != SHA256_SIZE)
 			continue;
@@ -142,7 +115,7 @@ static int read_some(struct host_tpm *tpm, uint32_t mask, struct pcr_set *set, u
 	}
 	Esys_Free(out);
 	Esys_Free(values);
-	return r;
+	return 0;
 }
 
 static int read_pcrs(struct host_tpm *tpm, uint32_t mask, struct pcr_set *ret, struct error *err)
@@ -150,7 +123,7 @@ static int read_pcrs(struct host_tpm *tpm, uint32_t mask, struct pcr_set *ret, s
 	struct pcr_set set = {.mask = {mask, 0}};
 
 	while (mask) {
-		uint32_t done;
+		uint32_t done = 0;
 		int r = read_some(tpm, mask, &set, &done, err);
 
 		if (r < 0)
@@ -179,10 +152,9 @@ static int digest_text(struct host_tpm *tpm, const char *text, TPML_DIGEST_VALUE
 	};
 	TPML_DIGEST_VALUES digests = {.count = 0};
 	TPMS_CAPABILITY_DATA *data = NULL;
-	int r = RUN(tpm, "TPM2_GetCapability",
-		    Esys_GetCapability_Async(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-					     TPM2_CAP_PCRS, 0, 1),
-		    Esys_GetCapability_Finish(tpm->esys, NULL, &data), err);
+	TSS2_RC rc = Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+					TPM2_CAP_PCRS, 0, 1, NULL, &data);
+	int r = rc == TSS2_RC_SUCCESS ? 0 : failed(rc, "TPM2_GetCapability", err);
 
 	for (unsigned i = 0; r == 0 && i < data->data.assignedPCR.count; i++) {
 		const TPMS_PCR_SELECTION *bank = &data->data.assignedPCR.pcrSelections[i];
@@ -212,6 +184,7 @@ int host_tpm_record(struct host_tpm *tpm, const char *data_dir, const char *reco
 	cleanup(host_records_close) struct host_records records = HOST_RECORDS_NONE;
 	TPML_DIGEST_VALUES digests;
 	struct pcr_set now;
+	TSS2_RC rc;
 	int r = digest_text(tpm, record, &digests, err);
 
 	if (r == 0)
@@ -220,11 +193,12 @@ int host_tpm_record(struct host_tpm *tpm, const char *data_dir, const char *reco
 		r = read_pcrs(tpm, 1U << HOST_PCR, &now, err);
 	if (r == 0)
 		r = host_records_read(&records, now.values.pcr[HOST_PCR].sha256, err);
-	if (r == 0)
-		r = RUN(tpm, "TPM2_PCR_Extend",
-			Esys_PCR_Extend_Async(tpm->esys, HOST_PCR, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-					      ESYS_TR_NONE, &digests),
-			Esys_PCR_Extend_Finish(tpm->esys), err);
+	if (r < 0)
+		return r;
+	rc = Esys_PCR_Extend(tpm->esys, HOST_PCR, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+			     &digests);
+	if (rc != TSS2_RC_SUCCESS)
+		r = failed(rc, "TPM2_PCR_Extend", err);
 	if (r == 0)
 		r = host_records_add(&records, record, err);
 	return r;
@@ -261,14 +235,12 @@ static int make_key(struct host_tpm *tpm, ESYS_TR *ret, struct bytes *ret_public
 	uint8_t buffer[sizeof(template)];
 	ESYS_TR key = ESYS_TR_NONE;
 	size_t len = 0;
-	int r = RUN(tpm, "TPM2_CreatePrimary",
-		    Esys_CreatePrimary_Async(tpm->esys, ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD,
-					     ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &template,
-					     &outside, &none),
-		    Esys_CreatePrimary_Finish(tpm->esys, &key, &public, NULL, NULL, NULL), err);
+	TSS2_RC rc = Esys_CreatePrimary(tpm->esys, ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD,
+					ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &template, &outside,
+					&none, &key, &public, NULL, NULL, NULL);
 
-	if (r < 0)
-		return r;
+	if (rc != TSS2_RC_SUCCESS)
+		return failed(rc, "TPM2_CreatePrimary", err);
 	Tss2_MU_TPM2B_PUBLIC_Marshal(public, buffer, sizeof(buffer), &len);
 	Esys_Free(public);
 	*ret = key;
@@ -285,30 +257,27 @@ static int quote_once(struct host_tpm *tpm, ESYS_TR key, struct quote *quote, st
 	TPM2B_ATTEST *quoted = NULL;
 	uint8_t buffer[sizeof(*signature)];
 	size_t len = 0;
-	int r;
+	TSS2_RC rc;
 
 	memcpy(nonce.buffer, quote->nonce.p, quote->nonce.len);
-	r = RUN(tpm, "TPM2_Quote",
-		Esys_Quote_Async(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-				 &nonce, &scheme, &pcrs),
-		Esys_Quote_Finish(tpm->esys, &quoted, &signature), err);
-	if (r == 0) {
-		Tss2_MU_TPMT_SIGNATURE_Marshal(signature, buffer, sizeof(buffer), &len);
-		bytes_free(&quote->quoted);
-		bytes_free(&quote->signature);
-		quote->quoted = bytes_copy(quoted->attestationData, quoted->size);
-		quote->signature = bytes_copy(buffer, len);
-		r = read_pcrs(tpm, QUOTED_PCRS, &quote->pcrs, err);
-	}
+	rc = Esys_Quote(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &nonce,
+			&scheme, &pcrs, &quoted, &signature);
+	if (rc != TSS2_RC_SUCCESS)
+		return failed(rc, "TPM2_Quote", err);
+	Tss2_MU_TPMT_SIGNATURE_Marshal(signature, buffer, sizeof(buffer), &len);
+	bytes_free(&quote->quoted);
+	bytes_free(&quote->signature);
+	quote->quoted = bytes_copy(quoted->attestationData, quoted->size);
+	quote->signature = bytes_copy(buffer, len);
 	Esys_Free(quoted);
 	Esys_Free(signature);
-	return r;
+	return read_pcrs(tpm, QUOTED_PCRS, &quote->pcrs, err);
 }
 
 static int quote(struct host_tpm *tpm, struct quote *ret, struct error *err)
 {
 	struct error ignored = ERROR_INIT;
-	ESYS_TR key;
+	ESYS_TR key = ESYS_TR_NONE;
 	int r = make_key(tpm, &key, &ret->public, err);
 
 	if (r < 0)
@@ -321,8 +290,7 @@ static int quote(struct host_tpm *tpm, struct quote *ret, struct error *err)
 	if (r == 0)
 		r = quote_verify(ret, ret->nonce.p, ret->nonce.len, err);
 	/* a key that stays would be gone with the connection, or the next start */
-	(void)RUN(tpm, "TPM2_FlushContext", Esys_FlushContext_Async(tpm->esys, key),
-		  Esys_FlushContext_Finish(tpm->esys), &ignored);
+	(void)Esys_FlushContext(tpm->esys, key);
 	return r;
 }
 

@@ -7,10 +7,10 @@
 /*
  * The host's own TPM, through tpm2-tss: what is launched is recorded in its PCR 15, so that a quote
  * of the host, whose other PCRs say what firmware and kernel it runs, speaks for its pods too.
+ * A TPM may not answer: to be called by child_call().
  */
 
-#define HOST_TPM_DEFAULT    "device:/dev/tpmrm0" /* the kernel's resource manager */
-#define HOST_TPM_TIMEOUT_MS 10000 /* for each command: making a key takes some chips seconds */
+#define HOST_TPM_DEFAULT "device:/dev/tpmrm0" /* the kernel's resource manager */
 
 enum host_tpm_use {
 	HOST_TPM_OFF,

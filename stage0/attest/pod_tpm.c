@@ -8,14 +8,17 @@
 #include "common/file.h"
 #include "common/util.h"
 #include "stage0/attest/ca.h"
+#include "stage0/attest/child.h"
 #include "stage0/attest/expected.h"
 #include "stage0/attest/host_tpm.h"
 #include "stage0/attest/verify.h"
 #include "stage0/pod_info.h"
 
-#define RECORD_FILE "host-record"	    /* the text of the launch's record in the host's TPM */
-#define KEY_FILE    "host-key"		    /* the same of its key */
-#define RECORD_MAX  (JSON_SIZE_MAX + 65536) /* bytes of it: a manifest and arguments */
+/* for all that is asked of it at once: making a key takes some chips seconds */
+#define HOST_TPM_TIMEOUT_MS 15000
+#define RECORD_FILE	    "host-record" /* the text of the launch's record in the host's TPM */
+#define KEY_FILE	    "host-key"	  /* the same of its key */
+#define RECORD_MAX	    (JSON_SIZE_MAX + 65536) /* bytes of it: a manifest and arguments */
 
 int tpm_options_check(const struct tpm_options *options, struct error *err)
 {
@@ -78,16 +81,53 @@ int pod_tpm_write(const struct tpm_options *options, const struct pods *pods, co
 	return r;
 }
 
+/* What is asked of the host's TPM, in a child process: it may not answer. */
+struct request {
+	const char *tcti;
+	const char *data_dir;
+	const char *record;	   /* to extend, or NULL */
+	const struct bytes *nonce; /* to quote over, or NULL */
+	const struct strv *texts;
+};
+
+/* out: the host's evidence, when there is a nonce. */
+static int ask(const void *arg, struct str *out, struct error *err)
+{
+	cleanup(host_evidence_free) struct host_evidence evidence = {.records = STRV_INIT};
+	const struct request *request = arg;
+	cleanup_host_tpm struct host_tpm *tpm = NULL;
+	cleanup_json struct json_object *doc = NULL;
+	int r = host_tpm_open(request->tcti, &tpm, err);
+
+	if (r == 0 && request->record)
+		r = host_tpm_record(tpm, request->data_dir, request->record, err);
+	if (r == 0 && request->nonce)
+		r = host_tpm_quote(tpm, request->data_dir, request->nonce, request->texts,
+				   &evidence, err);
+	if (r == 0 && request->nonce) {
+		doc = host_evidence_json(&evidence);
+		str_add(out, json_text(doc));
+	}
+	return r;
+}
+
+static int ask_host(const struct request *request, struct str *ret, struct error *err)
+{
+	return child_call(ask, request, "the host's TPM", HOST_TPM_TIMEOUT_MS, ret, err);
+}
+
 static int record(const struct tpm_options *options, const struct pods *pods, const struct pod *pod,
 		  const char *text, struct error *err)
 {
-	cleanup_host_tpm struct host_tpm *tpm = NULL;
-	int r = host_tpm_open(options->host_tcti, &tpm, err);
+	const struct request request = {
+		.tcti = options->host_tcti, .data_dir = pods->data_dir, .record = text};
+	cleanup_str struct str nothing = STR_INIT;
+	int r = write_again(pod, RECORD_FILE, text, strlen(text), err);
 
 	if (r == 0)
-		r = write_again(pod, RECORD_FILE, text, strlen(text), err);
-	if (r == 0)
-		r = host_tpm_record(tpm, pods->data_dir, text, err);
+		r = ask_host(&request, &nothing, err);
+	if (r < 0)
+		unlinkat(pod->fd, RECORD_FILE, 0);
 	return r;
 }
 
@@ -121,10 +161,11 @@ int pod_tpm_record(const struct tpm_options *options, const struct pods *pods,
 static int vouch(const struct tpm_options *options, const struct pods *pods, const struct pod *pod,
 		 const struct quote *quote, struct host_evidence *ret, struct error *err)
 {
-	cleanup_host_tpm struct host_tpm *tpm = NULL;
+	struct request request = {.tcti = options->host_tcti, .data_dir = pods->data_dir};
 	cleanup_free char *launch = NULL, *known = NULL, *key = NULL;
-	char name[QUOTE_HEX_MAX(QUOTE_NAME_MAX)];
 	cleanup_strv struct strv texts = STRV_INIT;
+	char name[QUOTE_HEX_MAX(QUOTE_NAME_MAX)];
+	cleanup_str struct str text = STR_INIT;
 	struct error unknown = ERROR_INIT;
 	size_t len;
 	int r = pod_read(pod, RECORD_FILE, RECORD_MAX, &launch, &len, err);
@@ -133,22 +174,24 @@ static int vouch(const struct tpm_options *options, const struct pods *pods, con
 		return error_set(err, r, "the launch of pod %s was not recorded in the host's TPM",
 				 pod->uuid);
 	r = quote_key_name(quote, name, err);
-	if (r == 0)
-		r = host_tpm_open(options->host_tcti, &tpm, err);
 	if (r < 0)
 		return r;
 	key = record_of_key(pod->uuid, name);
 	if (pod_read(pod, KEY_FILE, RECORD_MAX, &known, &len, &unknown) < 0 ||
-	    strcmp(known, key) != 0) {
-		r = host_tpm_record(tpm, pods->data_dir, key, err);
-		if (r == 0)
-			r = write_again(pod, KEY_FILE, key, strlen(key), err);
-	}
-	if (r < 0 || !ret)
-		return r;
+	    strcmp(known, key) != 0)
+		request.record = key;
 	strv_add(&texts, launch);
 	strv_add(&texts, key);
-	return host_tpm_quote(tpm, pods->data_dir, &quote->nonce, &texts, ret, err);
+	request.texts = &texts;
+	if (ret)
+		request.nonce = &quote->nonce;
+	if (request.record || request.nonce)
+		r = ask_host(&request, &text, err);
+	if (r == 0 && request.record)
+		r = write_again(pod, KEY_FILE, key, strlen(key), err);
+	if (r == 0 && ret)
+		r = host_evidence_parse(str_get(&text), text.len, ret, err);
+	return r;
 }
 
 int pod_tpm_vouch(const struct tpm_options *options, const struct pods *pods, const struct pod *pod,
