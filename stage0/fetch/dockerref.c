@@ -118,7 +118,7 @@ static bool tag_valid(const char *text)
 		return false;
 	while (is_alnum(text[n]) || (text[n] && strchr("_.-", text[n])))
 		n++;
-	return text[n] == '\0' && n <= DOCKERREF_TAG_MAX;
+	return n <= DOCKERREF_TAG_MAX && text[n] == '\0';
 }
 
 static bool looks_like_id(const char *name)

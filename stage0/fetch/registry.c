@@ -392,14 +392,13 @@ int registry_open(const struct registry_options *options, const struct dockerref
 	registry->nendpoints = places.n;
 	registry->endpoint = xcalloc(places.n, sizeof(*registry->endpoint));
 	for (size_t i = 0; i < places.n; i++) {
-		registry->endpoint[i] = (struct endpoint){
-			.options = &registry->options,
-			.host = take_ptr(places.place[i].host),
-			.repository = take_ptr(places.place[i].repository),
-			.insecure = places.place[i].insecure,
-			.mirror = places.place[i].mirror,
-		};
-		pthread_mutex_init(&registry->endpoint[i].lock, NULL);
+		struct endpoint *ep = &registry->endpoint[i];
+
+		ep->options = &registry->options;
+		ep->host = take_ptr(places.place[i].host);
+		ep->repository = take_ptr(places.place[i].repository);
+		ep->insecure = places.place[i].insecure;
+		pthread_mutex_init(&ep->lock, NULL);
 	}
 	registry_places_free(&places);
 	*ret = &registry->origin;

@@ -13,7 +13,7 @@
 struct endpoint {
 	const struct registry_options *options;
 	char *host, *repository; /* as in registry_place */
-	bool insecure, mirror;
+	bool insecure;
 	pthread_mutex_t lock; /* of what follows, until ready */
 	bool ready;
 	char *base; /* scheme and host of the API */
@@ -39,7 +39,7 @@ size_t registry_chosen(struct registry *registry) __attribute__((nonnull));
  * wants. request has everything but url and authorization. Errors are http_perform()'s; a status
  * that is neither 200 nor 206 is one, too.
  */
-int endpoint_perform(struct endpoint *endpoint, const char *path, struct http_request *request,
+int endpoint_perform(struct endpoint *ep, const char *path, struct http_request *request,
 		     struct http_response *ret, struct error *err) __attribute__((nonnull));
 
 int registry_open_blob(struct oci_origin *origin, const struct oci_desc *desc,

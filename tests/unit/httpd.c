@@ -15,7 +15,8 @@ static int start(struct httpd *httpd, struct error *err)
 {
 	char *const argv[] = {(char *)"python3", (char *)"tests/httpd.py", httpd->dir, NULL};
 	struct spawn_args args = {.path = argv[0], .argv = argv, .cwd = -1, .nfds = 3};
-	unsigned http, other, https;
+	cleanup_strv struct strv ports = STRV_INIT;
+	char line[64] = "";
 	cleanup_file FILE *out = NULL;
 	int in[2], from[2];
 
@@ -28,11 +29,15 @@ static int start(struct httpd *httpd, struct error *err)
 	close(from[1]);
 	httpd->feed = in[1];
 	out = fdopen(from[0], "re");
-	if (!out || fscanf(out, "%u %u %u", &http, &other, &https) != 3)
+	if (!out || !fgets(line, sizeof(line), out) || !strchr(line, '\n'))
 		return error_set(err, -EIO, "tests/httpd.py does not start");
-	snprintf(httpd->http, sizeof(httpd->http), "http://127.0.0.1:%u", http);
-	snprintf(httpd->other, sizeof(httpd->other), "http://127.0.0.1:%u", other);
-	snprintf(httpd->https, sizeof(httpd->https), "https://127.0.0.1:%u", https);
+	*strchr(line, '\n') = '\0';
+	strv_split(&ports, line, ' ');
+	if (ports.n != 3)
+		return error_set(err, -EIO, "tests/httpd.py: %s", line);
+	snprintf(httpd->http, sizeof(httpd->http), "http://127.0.0.1:%s", ports.v[0]);
+	snprintf(httpd->other, sizeof(httpd->other), "http://127.0.0.1:%s", ports.v[1]);
+	snprintf(httpd->https, sizeof(httpd->https), "https://127.0.0.1:%s", ports.v[2]);
 	httpd->host = httpd->http + strlen("http://");
 	httpd->tls_host = httpd->https + strlen("https://");
 	return 0;
