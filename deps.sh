@@ -21,7 +21,7 @@ tests="libcmocka-dev perl erofs-utils device-tree-compiler clang clang-format cl
 	docker-registry buildah iproute2 curl passt swtpm
 	swtpm-tools tpm2-tools umoci skopeo"
 # measurements
-bench="qemu-system-x86"
+bench="qemu-system-x86 podman"
 
 missing=
 for package in $build $kernel $images $tests $bench; do

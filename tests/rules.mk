@@ -84,6 +84,7 @@ include tests/faults/rules.mk
 # One after the other: a measurement wants the machine for itself.
 bench-built: all
 	$(Q)tests/bench/vmm
+	$(Q)tests/bench/pull
 	$(Q)$(if $(KERNEL_BENCH),$(MAKE) bench-kernel)
 
 .PHONY: bench-built tests fuzz-objects fuzzers check-unit check-e2e check-fuzz check-built

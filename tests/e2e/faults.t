@@ -23,10 +23,14 @@ echo upper >"$WORK/b/d/file"
 for layer in a b; do
 	tar -C "$WORK/$layer" --owner=0 --group=0 -cf "$WORK/$layer.tar" d
 done
-umoci init --layout "$WORK/layout" && umoci new --image "$WORK/layout:x" &&
-	umoci raw add-layer --image "$WORK/layout:x" "$WORK/a.tar" &&
-	umoci raw add-layer --image "$WORK/layout:x" "$WORK/b.tar" &&
-	umoci config --image "$WORK/layout:x" --config.cmd /d/file || bail 'umoci failed'
+make_layout()
+{
+	umoci init --layout "$WORK/layout" && umoci new --image "$WORK/layout:x" &&
+		umoci raw add-layer --image "$WORK/layout:x" "$WORK/a.tar" &&
+		umoci raw add-layer --image "$WORK/layout:x" "$WORK/b.tar" &&
+		umoci config --image "$WORK/layout:x" --config.cmd /d/file
+}
+make_layout || bail 'umoci failed'
 
 # a data directory in use: the stage1 is there, and an image
 # shellcheck disable=SC2086 # words
