@@ -63,6 +63,9 @@ void fetch_free(struct fetch *fetch)
 }
 
 static void tell(struct fetch *fetch, void (*fn)(void *priv, const char *line), const char *fmt,
+		 va_list ap) __attribute__((format(printf, 3, 0)));
+
+static void tell(struct fetch *fetch, void (*fn)(void *priv, const char *line), const char *fmt,
 		 va_list ap)
 {
 	char *line = NULL;
