@@ -115,20 +115,29 @@ static int verify_metadata(struct store *store, struct store_rootfs *rootfs, int
 	return r;
 }
 
-/* The parts of a disk but the first are the layers' data, those that have any, in their order. */
-static int verify_links(const struct store_rootfs *rootfs, int disk, struct error *err)
+/*
+ * The parts of a disk but the first are the layers' data, those that have any, in their order: links
+ * to it, or to the copy there was before the image was removed and came again.
+ */
+static int verify_parts(const struct store_rootfs *rootfs, int disk, struct error *err)
 {
 	unsigned n = 1;
 
 	for (size_t i = 0; i < rootfs->nlayers; i++) {
-		struct stat part, data;
+		cleanup_fd int part = -1;
+		struct stat linked, data;
 		char name[16];
 
 		if (rootfs->blocks[i] == 0)
 			continue;
 		snprintf(name, sizeof(name), "%u", n++);
-		if (fstatat(disk, name, &part, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    fstat(rootfs->data[i], &data) < 0 || part.st_ino != data.st_ino)
+		part = openat(disk, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (part < 0 || fstat(part, &linked) < 0 || fstat(rootfs->data[i], &data) < 0)
+			return error_set(err, -EBADMSG, "the disk's part %s can not be opened",
+					 name);
+		if (linked.st_ino == data.st_ino && linked.st_dev == data.st_dev)
+			continue;
+		if (same_bytes(part, rootfs->data[i], err) < 0)
 			return error_set(err, -EBADMSG, "the disk's part %s is not the layer's",
 					 name);
 	}
@@ -146,7 +155,7 @@ static int verify_disk(struct store *store, struct store_rootfs *rootfs, struct 
 	if (disk < 0)
 		return error_errno(err, "opening the disk");
 	r = verify_metadata(store, rootfs, disk, err);
-	return r < 0 ? r : verify_links(rootfs, disk, err);
+	return r < 0 ? r : verify_parts(rootfs, disk, err);
 }
 
 /* Loose files are there for stage1 images alone. */

@@ -98,7 +98,7 @@ expect_render()
 # what is in use, or gone already, can not be removed
 expect_remove()
 {
-	[ "$1" = 0 ] || ! grep -qv -e 'is in use$' -e 'in the store$' "$WORK/remove.err"
+	[ "$1" = 0 ] || ! grep -qv -e 'is in use$' -e 'in the store$' -e 'successfully removed$' "$WORK/remove.err"
 }
 expect_collect() { [ "$1" = 0 ]; }
 expect_pods() { [ "$1" = 0 ]; }
