@@ -399,6 +399,8 @@ int fetch_layered(struct fetch *fetch, const struct imageref *ref, const char *t
 	if (r < 0)
 		return r;
 	fetch_debug(fetch, "image: using image from file %s", path);
+	if (!fetch_needs_trust(fetch))
+		fetch_tell_unverified(fetch);
 	r = open_layered(fetch, ref, path, &origin, err);
 	if (r < 0)
 		return r;

@@ -34,7 +34,7 @@ void fetch_progress(struct fetch *fetch, const char *what, uint64_t now, uint64_
 	__attribute__((nonnull));
 /* Whether somebody has to vouch for an image. */
 bool fetch_needs_trust(const struct fetch *fetch) __attribute__((nonnull));
-/* An image is taken from the network without anything vouching for it: said once. */
+/* An image is taken without anything vouching for it: said once. */
 void fetch_tell_unverified(struct fetch *fetch) __attribute__((nonnull));
 
 /* The client, made when it is first needed. */

@@ -200,6 +200,7 @@ if unshare -m true 2>/dev/null; then
 			find "$dir" -path "*/pods/*/*" -o -path "*/cas/tmp/*"
 			exit $status' - "$1" "$WORK/small" "$TRIPOD" --dir="$WORK/small" \
 			--insecure-options=image run "$stage1" "$WORK/big.aci"
+		unwarned
 	}
 	full 64m
 	is 'the image fits a larger disk' "$status $(echo "$out" | head -n 1)" '0 ran'

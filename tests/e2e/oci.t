@@ -64,7 +64,7 @@ kept
 upper
 640
 hello'
-is 'nothing on stderr' "$err" ''
+is 'nothing else on stderr' "$err" ''
 # the second image gets as far as the store
 layers=$(cd "$DATA/cas/layer" && echo sha256-*)
 run_tripod run --uuid-file-save="$WORK/missing/uuid" "oci:$WORK/layout:other"
@@ -86,6 +86,7 @@ cp -r "$WORK/layout" "$WORK/bad"
 largest=$(find "$WORK/bad/blobs/sha256" -type f -size +100k)
 printf x | dd of="$largest" bs=1 seek=50000 conv=notrunc 2>/dev/null
 run "$TRIPOD" --dir="$WORK/data2" --insecure-options=image run "oci:$WORK/bad:look"
+unwarned
 is 'a layer that is not what its digest says is refused' "$status" 254
 like 'in one line' "$(printf '%s\n' "$err" | wc -l)" '^1$'
 is 'and nothing of it stays' "$(find "$WORK/data2/cas/layer" -name "$(basename "$largest")*" | wc -l)" 0

@@ -22,8 +22,9 @@ run env -i CALLER=caller IMAGE=caller "$TRIPOD" --dir="$DATA" run --hostname=box
 	--readonly-rootfs=true --caps-retain=KILL,CAP_CHOWN \
 	--exec=/bin/sh -- -c "$look" sh a 'b c' --- \
 	"$IMAGES/busybox.aci" --name=two --caps-remove=CAP_KILL --exec=/bin/sh -- -c "$look"
+unwarned
 is 'the pod ends well' "$status" 0
-is 'nothing on stderr' "$err" ''
+is 'nothing else on stderr' "$err" ''
 
 one()
 {

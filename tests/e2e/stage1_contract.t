@@ -45,8 +45,9 @@ is 'the file has no newline' "$(wc -c <"$WORK/uuid" | tr -d ' ')" 36
 is 'run is called by its absolute path' "$(said argv0)" "$pod/stage1/rootfs/sub/run"
 is 'in the directory of the pod' "$(said cwd)" "$pod"
 is 'with the UUID last' "$(said arg | tail -n 1)" "$uuid"
-is 'with the host name before it' "$(said arg | head -n 1)" "--hostname=rkt-$uuid"
-is 'and nothing else' "$(said arg | wc -l | tr -d ' ')" 2
+is 'with the configuration directory and the host name before it' \
+	"$(said arg | head -n 2 | tr '\n' ' ')" "--local-config=/etc/tripod --hostname=rkt-$uuid "
+is 'and nothing else' "$(said arg | wc -l | tr -d ' ')" 3
 is 'the lock descriptor is the pod directory' "$(said fd-is)" "$pod"
 is 'the lock is held' "$(said lock)" held
 is 'no other descriptor of the store or the pods is handed down' "$(said fds)" 1
@@ -137,10 +138,10 @@ no_pods 'but the pod goes all the same'
 
 # arguments
 run_tripod --debug run --stage1-path="$stage1" --hostname=box "$app"
-is 'flags in the order of the contract' "$(said arg | head -n 2 | tr '\n' ' ')" \
-	'--debug --hostname=box '
+is 'flags in the order of the contract' "$(said arg | head -n 3 | tr '\n' ' ')" \
+	'--debug --local-config=/etc/tripod --hostname=box '
 run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run --stage1-path="$stage1" "$app"
-is 'relaxed confinement is handed on' "$(said arg | sed -n '2,4p' | tr '\n' ' ')" \
+is 'relaxed confinement is handed on' "$(said arg | sed -n '3,5p' | tr '\n' ' ')" \
 	'--disable-capabilities-restriction --disable-paths --disable-seccomp '
 run_tripod run --stage1-path="$stage1" --interactive "$app"
 like 'interactive is handed on' "$(said arg)" '^--interactive$'
