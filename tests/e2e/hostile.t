@@ -74,6 +74,16 @@ for what in rules lengths geometry registers rewrite reset storm requests underm
 	[ "$what" != rules ] || faults_told
 done
 
+# The guest is given the TPM here only: elsewhere there is none to be abused.
+printf on >"$POD/tpm"
+scenario tpm
+is 'tpm: the VMM lives until the guest resets itself' "$exit" 254
+like 'tpm: every check of the guest'\''s holds' "$err" \
+	"hostile: tpm: [1-9][0-9]* checks, 0 failed"
+like 'tpm: the pod'\''s end is told in one line' "$err" 'the guest ended before its apps did'
+bounded tpm
+rm "$POD/tpm"
+
 scenario vsock
 is 'vsock: packets of any kind end the pod at the most' "$exit" 254
 like 'vsock: and only those that pass for init' "$err" 'hostile: vsock is half way'

@@ -149,6 +149,7 @@ void scenario_vsock(void);
 void scenario_undermine(void);
 void scenario_triple(void);
 void scenario_halt(void);
+void scenario_tpm(void);
 
 void hostile_main(const uint8_t *boot_params);
 void hostile_second(void);

@@ -166,7 +166,7 @@ static const struct {
 	{"storm", scenario_storm},	 {"requests", scenario_requests},
 	{"vsock", scenario_vsock},	 {"undermine", scenario_undermine},
 	{"forever", scenario_forever},	 {"triple", scenario_triple},
-	{"halt", scenario_halt},
+	{"halt", scenario_halt},	 {"tpm", scenario_tpm},
 };
 
 /* Whether the command line has "hostile=name" as its last word. */
