@@ -48,23 +48,26 @@ int host_tpm_use_parse(const char *text, enum host_tpm_use *ret, struct error *e
 	return error_set(err, -EINVAL, "--host-tpm: \"%s\" is neither auto nor on nor off", text);
 }
 
-int host_tpm_open(const char *tcti, struct host_tpm **ret, struct error *err)
+int host_tpm_find(const char *tcti, struct error *err)
 {
 	const char *device = strchr(HOST_TPM_DEFAULT, ':') + 1;
-	cleanup_host_tpm struct host_tpm *tpm = xcalloc(1, sizeof(*tpm));
-	TSS2_RC rc;
 
 	if (!tcti && access(device, F_OK) < 0)
 		return error_set(err, -ENOENT, "the host has no TPM: %s: %s", device,
 				 strerror(errno));
-	rc = Tss2_TctiLdr_Initialize(tcti ? tcti : HOST_TPM_DEFAULT, &tpm->tcti);
+	return 0;
+}
+
+int host_tpm_open(const char *tcti, struct host_tpm **ret, struct error *err)
+{
+	cleanup_host_tpm struct host_tpm *tpm = xcalloc(1, sizeof(*tpm));
+	TSS2_RC rc = Tss2_TctiLdr_Initialize(tcti ? tcti : HOST_TPM_DEFAULT, &tpm->tcti);
+
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);
-	if (rc == TSS2_RC_SUCCESS)
-		if (rc != TSS2_RC_SUCCESS)
-			return error_set(err, -EIO,
-					 "the host's TPM: no connection by %s: error %#x",
-					 tcti ? tcti : HOST_TPM_DEFAULT, rc);
+	if (rc != TSS2_RC_SUCCESS)
+		return error_set(err, -EIO, "the host's TPM: no connection by %s: error %#x",
+				 tcti ? tcti : HOST_TPM_DEFAULT, rc);
 	*ret = take_ptr(tpm);
 	return 0;
 }
@@ -309,10 +312,10 @@ static const char *text_of(const char *digest, const struct strv *texts)
 	return digest;
 }
 
-int host_tpm_quote(struct host_tpm *tpm, const char *data_dir, const struct bytes *nonce,
-		   const struct strv *texts, struct host_evidence *ret, struct error *err)
+/* The list that explains the PCR, and the quote. */
+static int gather(struct host_tpm *tpm, const char *data_dir, const struct strv *texts,
+		  struct host_evidence *evidence, struct error *err)
 {
-	cleanup(host_evidence_free) struct host_evidence evidence = {.records = STRV_INIT};
 	cleanup(host_records_close) struct host_records records = HOST_RECORDS_NONE;
 	struct pcr_set now;
 	int r = host_records_lock(data_dir, &records, err);
@@ -321,16 +324,27 @@ int host_tpm_quote(struct host_tpm *tpm, const char *data_dir, const struct byte
 		r = read_pcrs(tpm, 1U << HOST_PCR, &now, err);
 	if (r == 0)
 		r = host_records_read(&records, now.values.pcr[HOST_PCR].sha256, err);
+	if (r == 0)
+		r = quote(tpm, &evidence->quote, err);
 	if (r < 0)
 		return r;
-	evidence.quote.nonce = bytes_copy(nonce->p, nonce->len);
-	r = quote(tpm, &evidence.quote, err);
-	if (r < 0)
-		return r;
-	memcpy(evidence.start, records.start, SHA256_SIZE);
+	memcpy(evidence->start, records.start, SHA256_SIZE);
 	for (size_t i = 0; i < records.digests.n; i++)
-		strv_add(&evidence.records, text_of(records.digests.v[i], texts));
-	*ret = evidence;
-	evidence = (struct host_evidence){.records = STRV_INIT};
+		strv_add(&evidence->records, text_of(records.digests.v[i], texts));
 	return 0;
+}
+
+int host_tpm_quote(struct host_tpm *tpm, const char *data_dir, const struct bytes *nonce,
+		   const struct strv *texts, struct host_evidence *ret, struct error *err)
+{
+	struct host_evidence evidence = {.records = STRV_INIT};
+	int r;
+
+	evidence.quote.nonce = bytes_copy(nonce->p, nonce->len);
+	r = gather(tpm, data_dir, texts, &evidence, err);
+	if (r < 0)
+		host_evidence_free(&evidence);
+	else
+		*ret = evidence;
+	return r;
 }

@@ -24,9 +24,11 @@ struct host_tpm;
 int host_tpm_use_parse(const char *text, enum host_tpm_use *ret, struct error *err)
 	__attribute__((nonnull));
 
+/* Whether there may be one. -ENOENT: the default's device is not there. */
+int host_tpm_find(const char *tcti, struct error *err) __attribute__((nonnull(2)));
+
 /*
  * Connect by a TCTI configuration ("device:/dev/tpmrm0", "swtpm:port=..."; NULL: the default).
- * -ENOENT: the default's device is not there.
  */
 int host_tpm_open(const char *tcti, struct host_tpm **ret, struct error *err)
 	__attribute__((nonnull(2, 3)));

@@ -113,7 +113,10 @@ static int ask(const void *arg, struct str *out, struct error *err)
 
 static int ask_host(const struct request *request, struct str *ret, struct error *err)
 {
-	return child_call(ask, request, "the host's TPM", HOST_TPM_TIMEOUT_MS, ret, err);
+	int r = host_tpm_find(request->tcti, err);
+
+	return r < 0 ? r
+		     : child_call(ask, request, "the host's TPM", HOST_TPM_TIMEOUT_MS, ret, err);
 }
 
 static int record(const struct tpm_options *options, const struct pods *pods, const struct pod *pod,
@@ -122,13 +125,9 @@ static int record(const struct tpm_options *options, const struct pods *pods, co
 	const struct request request = {
 		.tcti = options->host_tcti, .data_dir = pods->data_dir, .record = text};
 	cleanup_str struct str nothing = STR_INIT;
-	int r = write_again(pod, RECORD_FILE, text, strlen(text), err);
+	int r = ask_host(&request, &nothing, err);
 
-	if (r == 0)
-		r = ask_host(&request, &nothing, err);
-	if (r < 0)
-		unlinkat(pod->fd, RECORD_FILE, 0);
-	return r;
+	return r < 0 ? r : write_again(pod, RECORD_FILE, text, strlen(text), err);
 }
 
 int pod_tpm_record(const struct tpm_options *options, const struct pods *pods,
