@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/str.h"
 #include "common/util.h"
@@ -135,6 +136,18 @@ static bool is_domain(const char *text, size_t len)
 	return len == strlen("localhost") && memcmp(text, "localhost", len) == 0;
 }
 
+/*
+ * Hosts are the same in any case. But a name whose capitals alone make it a host keeps them, or it
+ * would be a name on Docker Hub when it is read again.
+ */
+static void lower_domain(char *domain)
+{
+	if (!strpbrk(domain, ".:") && strcasecmp(domain, "localhost") != 0)
+		return;
+	for (char *p = domain; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+}
+
 static int refuse(const char *text, const char *why, struct error *err)
 {
 	return error_set(err, -EINVAL, "\"%.300s\" is no image reference: %s", text, why);
@@ -148,8 +161,7 @@ static int parse_name(const char *text, const char *name, struct dockerref *ref,
 
 	if (slash && is_domain(name, (size_t)(slash - name))) {
 		snprintf(ref->domain, sizeof(ref->domain), "%.*s", (int)(slash - name), name);
-		for (char *p = ref->domain; *p; p++)
-			*p = (char)tolower((unsigned char)*p);
+		lower_domain(ref->domain);
 		if (!registry_host_valid(ref->domain))
 			return refuse(text, "the registry is no host name or address", err);
 		if (registry_host_canonical(ref->domain) != ref->domain)

@@ -21,7 +21,7 @@
 #define DOCKER_DEFAULT_TAG  "latest"
 
 struct dockerref {
-	char domain[DOCKERREF_NAME_MAX + 1]; /* host or host:port, lower case; Hub: DOCKER_HUB */
+	char domain[DOCKERREF_NAME_MAX + 1];	 /* host or host:port; Hub: DOCKER_HUB */
 	char repository[DOCKERREF_NAME_MAX + 1]; /* with "library/" where the Hub wants it */
 	char tag[DOCKERREF_TAG_MAX + 1];	 /* "" when there is only a digest */
 	char digest[OCI_DIGEST_MAX];		 /* "" or what decides */

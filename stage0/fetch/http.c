@@ -42,6 +42,9 @@ static const char *env_either(const char *lower, const char *upper)
 	return value && *value ? value : NULL;
 }
 
+/* Where registry clients keep certificates by host. */
+static const char *const cert_dirs[] = {"/etc/docker/certs.d", "/etc/containers/certs.d", NULL};
+
 void http_settings_env(struct http_settings *settings)
 {
 	const char *all = env_either("all_proxy", "ALL_PROXY"), *file = getenv("SSL_CERT_FILE"),
@@ -58,6 +61,7 @@ void http_settings_env(struct http_settings *settings)
 		settings->ca_file = file;
 	if (dir && *dir)
 		settings->ca_dir = dir;
+	settings->cert_dirs = cert_dirs;
 }
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;

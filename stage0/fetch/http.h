@@ -41,8 +41,9 @@ struct http_settings {
 /* The spec's values. */
 void http_settings_init(struct http_settings *settings) __attribute__((nonnull));
 /*
- * What the environment says: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY in either case, and
- * SSL_CERT_FILE, SSL_CERT_DIR. For programs; the strings stay the environment's.
+ * What the environment says: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY in either case,
+ * SSL_CERT_FILE, SSL_CERT_DIR, and where registry clients keep certificates. For programs; the
+ * strings stay the environment's.
  */
 void http_settings_env(struct http_settings *settings) __attribute__((nonnull));
 

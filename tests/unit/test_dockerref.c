@@ -34,7 +34,8 @@ static void references_mean_what_other_clients_take_them_for(void **state)
 		{"[::1]:5000/x/y:z", "[::1]:5000", "x/y", "z", ""},
 		{"[::1]/x", "[::1]", "x", "latest", ""},
 		{"127.0.0.1/x", "127.0.0.1", "x", "latest", ""},
-		{"Host/x", "host", "x", "latest", ""},
+		{"Host/x", "Host", "x", "latest", ""}, /* host/x is on the Hub */
+		{"LocalHost/x", "localhost", "x", "latest", ""},
 		{"REG.example/x", "reg.example", "x", "latest", ""},
 		{"a/b-c_d.e__f---g", "docker.io", "a/b-c_d.e__f---g", "latest", ""},
 		{"x:_", "docker.io", "library/x", "_", ""},
