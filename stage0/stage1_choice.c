@@ -2,6 +2,7 @@
 #include "stage0/stage1_choice.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,16 +121,35 @@ static int choose_built_in(struct fetching *fetching, char **ret_what,
 	return r;
 }
 
+/* What is configured to be in a file that is not there may be beside our own program. */
+static char *path_beside(const char *location)
+{
+	char exe[PATH_MAX];
+	ssize_t len;
+
+	if (location[0] != '/' || access(location, F_OK) == 0)
+		return NULL;
+	len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (len < 0)
+		return NULL;
+	exe[len] = '\0';
+	*strrchr(exe, '/') = '\0';
+	return xasprintf("%s%s", exe, strrchr(location, '/'));
+}
+
 static int choose_default(struct fetching *fetching, char **ret_what,
 			  char ret_key[IMAGE_KEY_LEN + 1], struct error *err)
 {
 	const char *location = fetching->config.stage1_location;
+	cleanup_free char *beside = location ? path_beside(location) : NULL;
 	int r;
 
 	if (find_configured(fetching, ret_what, ret_key) == 0)
 		return 0;
 	if (!location)
 		return choose_built_in(fetching, ret_what, ret_key, err);
+	if (beside && access(beside, F_OK) == 0)
+		location = beside;
 	r = fetching_image(fetching, location, NULL, true, ret_key, err);
 	if (r == 0)
 		*ret_what = xstrdup(location);

@@ -12,6 +12,7 @@
  * A URL is locked while something is loaded from it, so of several processes one loads and the
  * others find what it got.
  */
+#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -26,9 +27,11 @@
 #include "stage0/fetch/registry.h"
 #include "stage0/fetch/web_auth.h"
 
-#define ACI_MAX	   REGISTRY_BLOB_MAX
-#define READ_CHUNK (64 * 1024)
-#define TRIES_MAX  5 /* requests for one image, each of several tries of its own */
+#define ACI_MAX		 REGISTRY_BLOB_MAX
+#define READ_CHUNK	 (64 * 1024)
+#define MODIFIED_SETTLED 60 /* seconds, for clocks that differ */
+#define RESTARTS_MAX	 3  /* of a whole download, where a server can not go on */
+#define TRIES_MAX	 5  /* requests for one image, each of several tries of its own */
 
 static const char *manifest_name(struct store_staged *staged)
 {
@@ -147,15 +150,26 @@ struct download {
 	uint64_t position, total;
 };
 
+/*
+ * A date of the last change tells contents apart if nothing can have changed again within its second
+ * (RFC 9110, 8.8.2.2).
+ */
+static bool is_settled(const char *modified, const char *date)
+{
+	time_t then = curl_getdate(modified, NULL), now = date ? curl_getdate(date, NULL) : -1;
+
+	return then >= 0 && now >= 0 && now - then >= MODIFIED_SETTLED;
+}
+
 /* What says that bytes loaded later are of the same content. */
 static const char *validator_of(const struct http_response *response)
 {
 	const char *etag = http_header(response, "etag", 0);
 	const char *modified = http_header(response, "last-modified", 0);
 
-	if (etag && etag[0] == '"')
-		return etag;
-	return !etag && modified ? modified : "";
+	if (etag)
+		return etag[0] == '"' ? etag : "";
+	return modified && is_settled(modified, http_header(response, "date", 0)) ? modified : "";
 }
 
 static int feed_pump(void *arg, const void *bytes, size_t len, struct error *err)
@@ -255,6 +269,7 @@ static int request_image(struct download *d, const char *etag, struct http_respo
 	r = http_perform(http, &request, response, err);
 	if (d->answered)
 		fetch_progress(d->fetch, request.url, d->position, d->total, true);
+	d->again = d->again || r == -ESTALE;
 	if (r < 0)
 		return r;
 	d->again = response->status == 416 && request.offset > 0;
@@ -428,6 +443,16 @@ static int download(struct download *d, const struct store_remote *remote, struc
 	return r < 0 ? r : remember(fetch, d->source, &response, remote, ret_key, err);
 }
 
+/* As if nothing had come yet: what went by is another content, or can not be gone on with. */
+static int start_over(struct download *d, struct trial *trial, struct error *err)
+{
+	pump_free(take_ptr(d->pump));
+	trial_end(trial);
+	d->again = d->keep = false;
+	d->position = d->total = 0;
+	return unfinished_begin(&d->unfinished, "", err);
+}
+
 static int download_locked(struct fetch *fetch, const struct aci_source *source,
 			   const struct store_remote *remote, bool *ret_answered,
 			   char ret_key[IMAGE_KEY_LEN + 1], struct error *err)
@@ -444,7 +469,20 @@ static int download_locked(struct fetch *fetch, const struct aci_source *source,
 		return r;
 	fetch_debug(fetch, "image: remote fetching from URL \"%s\"", source->url);
 	fetch_info(fetch, "image: fetching image from %s", source->url);
-	r = download(&d, remote, &trial, ret_key, err);
+	for (unsigned tries = 1;; tries++) {
+		struct error why = ERROR_INIT;
+
+		r = download(&d, remote, &trial, ret_key, &why);
+		if (r == 0 || !d.again || d.broken || tries >= RESTARTS_MAX) {
+			if (r < 0)
+				*err = why;
+			break;
+		}
+		fetch_debug(fetch, "image: %s; starting over", why.msg);
+		r = start_over(&d, &trial, err);
+		if (r < 0)
+			break;
+	}
 	*ret_answered = d.answered;
 	pump_free(d.pump);
 	if (r == 0 || d.broken)

@@ -270,6 +270,20 @@ is 'a date of the last change will do, too' "$status $out" "0 $LARGE"
 like 'to go on' "$(requests)" 'dated.aci 206 bytes='
 forget
 
+cp "$WEB/example.com/large.aci" "$WEB/example.com/bare.aci"
+echo '{"cut": 3000000}' >"$WEB/example.com/bare.aci.rule"
+unsigned fetch https://example.com/bare.aci
+is 'where a server can not go on it all starts over' "$status $out" "0 $LARGE"
+is 'and nothing is kept' "$(ls "$DATA/cas/partial" "$DATA/cas/tmp" | grep -v :)" ''
+forget
+touch_date=$(LC_ALL=C date -u '+%a, %d %b %Y %H:%M:%S GMT')
+cp "$WEB/example.com/large.aci" "$WEB/example.com/fresh.aci"
+echo "{\"cut\": 3000000, \"modified\": \"$touch_date\"}" >"$WEB/example.com/fresh.aci.rule"
+unsigned fetch https://example.com/fresh.aci
+is 'so it does where a change of a moment ago can not be told apart' \
+	"$status $out $(requests | grep -c ' 206 ')" "0 $LARGE 0"
+forget
+
 # names
 cat >"$WEB/example.com/index.html" <<'EOM'
 <html><head>
@@ -427,6 +441,47 @@ for i in 1 2 3 4; do
 done
 is 'of four at once all get the image' "$(cat "$WORK"/out.? | sort -u)" "$LARGE"
 is 'and one loads it' "$(requests | grep -c 'large.aci 200')" 1
+
+# on a terminal of 60 columns
+echo '{"slow": 0.01, "etag": "\"T\""}' >"$WEB/example.com/large.aci.rule"
+cat >"$WORK/terminal.py" <<'EOM'
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["TERM"] = "xterm"
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+text = b""
+while True:
+    try:
+        piece = os.read(fd, 65536)
+    except OSError:
+        break
+    if not piece:
+        break
+    text += piece
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+text = text.decode()
+# what stands on each line once the cursor left it: lines drawn anew end by erasing the rest
+bars = [line for line in text.replace("\r", "\n").split("\n") if "[" in line and "/s" in line]
+bars = [line.split("\033[K")[0] for line in bars]
+print("status", code)
+print("several", len(bars) > 3)
+print("narrow", all(len(line) < 60 for line in bars))
+print("grow", bars == sorted(bars, key=lambda line: line.count("=")))
+print("one write each", text.count("\033[1A") <= text.count("\033[K") + 4)
+last = [line for line in text.replace("\r", "").split("\n") if line][-1]
+print("last", last[:7])
+EOM
+forget
+run python3 "$WORK/terminal.py" "$TRIPOD" --dir="$DATA" --insecure-options=image \
+	--local-config="$LOCAL" fetch $large
+is 'on a terminal a line is drawn again and again, and goes away' "$out" 'status 0
+several True
+narrow True
+grow True
+one write each True
+last sha512-'
 
 # the registry's
 tripod fetch docker://example.com/app
