@@ -25,12 +25,38 @@
 #define CHILD_MEMORY  (1 * GIB) /* address space: libraries, 64 MiB of keys, and what they become */
 #define CHILD_SECONDS 600 /* of CPU: 64 GiB are hashed in 200; a parser that runs away stops */
 
+#define KEEP_SAFE "export the public one and keep this safe"
+
 #define ARMOUR_BEGIN	 "-----BEGIN PGP "
 #define ARMOUR_SIGNATURE "-----BEGIN PGP SIGNATURE-----"
 #define ARMOUR_END	 "-----END PGP SIGNATURE-----"
 #define ARMOUR_KEY	 "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
-#define PACKET_SIGNATURE 2
+/* RFC 4880 4.3 */
+enum packet_kind {
+	PACKET_SIGNATURE = 2,
+	PACKET_SECRET_KEY = 5,
+	PACKET_KEY = 6,
+	PACKET_SECRET_SUBKEY = 7,
+	PACKET_TRUST = 12,
+	PACKET_USER_ID = 13,
+	PACKET_SUBKEY = 14,
+	PACKET_USER_ATTRIBUTE = 17,
+};
+
+/*
+ * The largest RSA key and all that is said about a signature take 3 KiB; in the 64 KiB that the format
+ * allows signatures can be nested deeper than the library's stack goes.
+ */
+#define SIGNATURE_PACKET_MAX 8192
+
+/*
+ * Of one key. The library's time goes with the square of these: ten thousand subkeys, which fit in
+ * 1 MiB, would take it a minute.
+ */
+#define KEY_SUBKEYS_MAX	   64
+#define KEY_IDS_MAX	   256
+#define KEY_SIGNATURES_MAX 4096
 
 int openpgp_load(struct rnp *ret, struct error *err)
 {
@@ -162,6 +188,115 @@ static size_t count_text(const uint8_t *bytes, size_t len, const char *text)
 	return n;
 }
 
+/* The length of a packet's body after its tag (RFC 4880 4.2), only of a definite kind. */
+static size_t packet_length(struct buf *buf, uint8_t tag)
+{
+	uint8_t first;
+
+	if (!(tag & 0x40)) {
+		switch (tag & 3) {
+		case 0:
+			return buf_u8(buf);
+		case 1:
+			return buf_be16(buf);
+		case 2:
+			return buf_be32(buf);
+		default: /* to the end of the file */
+			buf->failed = true;
+			return 0;
+		}
+	}
+	first = buf_u8(buf);
+	if (first < 192)
+		return first;
+	if (first < 224)
+		return ((size_t)(first - 192) << 8) + buf_u8(buf) + 192;
+	if (first == 255)
+		return buf_be32(buf);
+	buf->failed = true; /* in parts, which is for data */
+	return 0;
+}
+
+/* What packets there are, by kind. */
+struct packets {
+	size_t keys, secrets, subkeys, ids, signatures, others;
+	size_t longest; /* bytes of a packet's body */
+};
+
+static void count_packet(struct packets *packets, unsigned kind)
+{
+	switch (kind) {
+	case PACKET_SIGNATURE:
+		packets->signatures++;
+		break;
+	case PACKET_SECRET_KEY:
+	case PACKET_SECRET_SUBKEY:
+		packets->secrets++;
+		break;
+	case PACKET_KEY:
+		packets->keys++;
+		break;
+	case PACKET_SUBKEY:
+		packets->subkeys++;
+		break;
+	case PACKET_USER_ID:
+	case PACKET_USER_ATTRIBUTE:
+		packets->ids++;
+		break;
+	case PACKET_TRUST: /* in exports of old keyrings */
+		break;
+	default:
+		packets->others++;
+	}
+}
+
+/* Count all packets. False: the bytes are not whole packets of definite length. */
+static bool count_packets(const uint8_t *bytes, size_t len, struct packets *ret)
+{
+	struct buf buf = buf_from(bytes, len);
+
+	while (buf.len > 0) {
+		uint8_t tag = buf_u8(&buf);
+		size_t body;
+
+		if (!(tag & 0x80))
+			return false;
+		body = packet_length(&buf, tag);
+		buf_bytes(&buf, body);
+		if (buf.failed)
+			return false;
+		ret->longest = MAX(ret->longest, body);
+		count_packet(ret, tag & 0x40 ? tag & 0x3f : (tag & 0x3f) >> 2);
+	}
+	return true;
+}
+
+/* Add the bytes of one armoured block. */
+static int dearmour(const struct rnp *rnp, const uint8_t *text, size_t len, uint8_t *ret,
+		    size_t *ret_len, struct error *err)
+{
+	rnp_input_t input = NULL;
+	rnp_output_t output = NULL;
+	uint8_t *bytes;
+	size_t n = 0;
+	int r = 0;
+
+	if (rnp->input_from_memory(&input, text, len, false) != RNP_SUCCESS ||
+	    rnp->output_to_memory(&output, SIGNATURE_FILE_MAX) != RNP_SUCCESS)
+		r = error_set(err, -ENOMEM, "out of memory");
+	else if (rnp->dearmor(input, output) != RNP_SUCCESS ||
+		 rnp->output_memory_get_buf(output, &bytes, &n, false) != RNP_SUCCESS ||
+		 n > SIGNATURE_FILE_MAX - *ret_len)
+		r = error_set(err, -EBADMSG, "the OpenPGP armour is broken");
+	if (r == 0 && n > 0)
+		memcpy(ret + *ret_len, bytes, n);
+	if (r == 0)
+		*ret_len += n;
+	rnp->output_destroy(output);
+	rnp->input_destroy(input);
+	return r;
+}
+
 static int import_bytes(const struct rnp *rnp, rnp_ffi_t ffi, const void *bytes, size_t len,
 			struct error *err)
 {
@@ -211,8 +346,7 @@ static int check_alone(const struct rnp *rnp, rnp_ffi_t ffi,
 	size_t secrets = 1, n;
 
 	if (rnp->get_secret_key_count(ffi, &secrets) != RNP_SUCCESS || secrets > 0)
-		return error_set(err, -EBADMSG,
-				 "holds a private key: export the public one and keep this safe");
+		return error_set(err, -EBADMSG, "holds a private key: " KEEP_SAFE);
 	n = count_primaries(rnp, ffi, fingerprint);
 	if (n > 1)
 		return error_set(err, -EBADMSG, "holds %zu keys: one file is for one key", n);
@@ -222,109 +356,96 @@ static int check_alone(const struct rnp *rnp, rnp_ffi_t ffi,
 	return 0;
 }
 
+static int check_armour(const void *text, size_t len, struct error *err)
+{
+	size_t blocks = count_text(text, len, ARMOUR_BEGIN);
+
+	if (count_text(text, len, "-----BEGIN PGP PRIVATE KEY") > 0)
+		return error_set(err, -EBADMSG, "holds a private key: " KEEP_SAFE);
+	if (blocks > 1)
+		return error_set(err, -EBADMSG, "holds several blocks: one file is for one key");
+	if (count_text(text, len, ARMOUR_KEY) != 1)
+		return error_set(err, -EBADMSG, "is not an OpenPGP public key");
+	return 0;
+}
+
+/* The packets of a key file: those of one public key. *ret is the caller's. */
+static int key_packets(const struct rnp *rnp, const void *bytes, size_t len, uint8_t **ret,
+		       size_t *ret_len, struct error *err)
+{
+	cleanup_free uint8_t *binary = xcalloc(1, KEY_FILE_MAX);
+	struct packets packets = {.keys = 0};
+	size_t binary_len = 0;
+	int r = 0;
+
+	if (is_binary(bytes, len)) {
+		memcpy(binary, bytes, len);
+		binary_len = len;
+	} else {
+		r = check_armour(bytes, len, err);
+		if (r == 0)
+			r = dearmour(rnp, bytes, len, binary, &binary_len, err);
+	}
+	if (r < 0)
+		return r;
+	if (!count_packets(binary, binary_len, &packets) && packets.secrets == 0)
+		return error_set(err, -EBADMSG, "is not an OpenPGP public key, or cut short");
+	if (packets.secrets > 0)
+		return error_set(err, -EBADMSG, "holds a private key: " KEEP_SAFE);
+	if (packets.keys > 1)
+		return error_set(err, -EBADMSG, "holds %zu keys: one file is for one key",
+				 packets.keys);
+	if (packets.keys == 0 || packets.others > 0)
+		return error_set(err, -EBADMSG, "is not an OpenPGP public key");
+	if (packets.subkeys > KEY_SUBKEYS_MAX || packets.ids > KEY_IDS_MAX ||
+	    packets.signatures > KEY_SIGNATURES_MAX)
+		return error_set(err, -E2BIG,
+				 "is a key with more than %d subkeys, %d user IDs or %d signatures",
+				 KEY_SUBKEYS_MAX, KEY_IDS_MAX, KEY_SIGNATURES_MAX);
+	*ret = take_ptr(binary);
+	*ret_len = binary_len;
+	return 0;
+}
+
 int openpgp_import(const struct rnp *rnp, rnp_ffi_t ffi, const void *bytes, size_t len,
 		   char ret_fingerprint[FINGERPRINT_HEX + 1], struct error *err)
 {
+	cleanup_free uint8_t *packets = NULL;
+	size_t packets_len = 0;
 	rnp_ffi_t alone;
 	int r;
 
 	if (len > KEY_FILE_MAX)
 		return error_set(err, -EFBIG, "is larger than 1 MiB");
-	if (!is_binary(bytes, len)) {
-		size_t blocks = count_text(bytes, len, ARMOUR_BEGIN);
-
-		if (count_text(bytes, len, "-----BEGIN PGP PRIVATE KEY") > 0)
-			return error_set(err, -EBADMSG,
-					 "holds a private key: export the public "
-					 "one and keep this safe");
-		if (blocks != 1 || count_text(bytes, len, ARMOUR_KEY) != 1)
-			return error_set(err, -EBADMSG,
-					 blocks > 1
-						 ? "holds several blocks: one file is for one key"
-						 : "is not an OpenPGP public key");
-	}
-	r = openpgp_context(rnp, &alone, err);
+	r = key_packets(rnp, bytes, len, &packets, &packets_len, err);
+	if (r == 0)
+		r = openpgp_context(rnp, &alone, err);
 	if (r < 0)
 		return r;
-	r = import_bytes(rnp, alone, bytes, len, err);
+	r = import_bytes(rnp, alone, packets, packets_len, err);
 	if (r == 0)
 		r = check_alone(rnp, alone, ret_fingerprint, err);
 	rnp->ffi_destroy(alone);
-	return r < 0 ? r : import_bytes(rnp, ffi, bytes, len, err);
-}
-
-/* The length of a packet's body after its tag (RFC 4880 4.2), only of a definite kind. */
-static size_t packet_length(struct buf *buf, uint8_t tag)
-{
-	uint8_t first;
-
-	if (!(tag & 0x40)) {
-		switch (tag & 3) {
-		case 0:
-			return buf_u8(buf);
-		case 1:
-			return buf_be16(buf);
-		case 2:
-			return buf_be32(buf);
-		default: /* to the end of the file */
-			buf->failed = true;
-			return 0;
-		}
-	}
-	first = buf_u8(buf);
-	if (first < 192)
-		return first;
-	if (first < 224)
-		return ((size_t)(first - 192) << 8) + buf_u8(buf) + 192;
-	if (first == 255)
-		return buf_be32(buf);
-	buf->failed = true; /* in parts, which is for data */
-	return 0;
+	return r < 0 ? r : import_bytes(rnp, ffi, packets, packets_len, err);
 }
 
 static int check_packets(const uint8_t *bytes, size_t len, size_t *count, struct error *err)
 {
-	struct buf buf = buf_from(bytes, len);
+	struct packets packets = {.keys = 0};
+	bool whole = count_packets(bytes, len, &packets);
 
-	while (buf.len > 0) {
-		uint8_t tag = buf_u8(&buf);
-		unsigned kind = tag & 0x40 ? tag & 0x3f : (tag & 0x3f) >> 2;
-
-		if (!(tag & 0x80) || kind != PACKET_SIGNATURE)
-			return error_set(err, -EBADMSG, "not a detached OpenPGP signature");
-		buf_bytes(&buf, packet_length(&buf, tag));
-		if (buf.failed)
-			return error_set(err, -EBADMSG, "the OpenPGP signature is cut short");
-		if (++*count > SIGNATURES_MAX)
-			return error_set(err, -E2BIG, "more than %d signatures", SIGNATURES_MAX);
-	}
+	if (packets.keys + packets.secrets + packets.subkeys + packets.ids + packets.others > 0 ||
+	    (!whole && packets.signatures == 0))
+		return error_set(err, -EBADMSG, "not a detached OpenPGP signature");
+	if (!whole)
+		return error_set(err, -EBADMSG, "the OpenPGP signature is cut short");
+	if (packets.longest > SIGNATURE_PACKET_MAX)
+		return error_set(err, -EBADMSG, "the OpenPGP signature is larger than %d bytes",
+				 SIGNATURE_PACKET_MAX);
+	if (packets.signatures > SIGNATURES_MAX)
+		return error_set(err, -E2BIG, "more than %d signatures", SIGNATURES_MAX);
+	*count = packets.signatures;
 	return 0;
-}
-
-/* Add the bytes of one armoured block. */
-static int dearmour(const struct rnp *rnp, const uint8_t *text, size_t len, uint8_t *ret,
-		    size_t *ret_len, struct error *err)
-{
-	rnp_input_t input = NULL;
-	rnp_output_t output = NULL;
-	uint8_t *bytes;
-	size_t n = 0;
-	int r = 0;
-
-	if (rnp->input_from_memory(&input, text, len, false) != RNP_SUCCESS ||
-	    rnp->output_to_memory(&output, SIGNATURE_FILE_MAX) != RNP_SUCCESS)
-		r = error_set(err, -ENOMEM, "out of memory");
-	else if (rnp->dearmor(input, output) != RNP_SUCCESS ||
-		 rnp->output_memory_get_buf(output, &bytes, &n, false) != RNP_SUCCESS ||
-		 n > SIGNATURE_FILE_MAX - *ret_len)
-		r = error_set(err, -EBADMSG, "the OpenPGP signature's armour is broken");
-	if (r == 0 && n > 0)
-		memcpy(ret + *ret_len, bytes, n);
-	if (r == 0)
-		*ret_len += n;
-	rnp->output_destroy(output);
-	rnp->input_destroy(input);
-	return r;
 }
 
 static int dearmour_blocks(const struct rnp *rnp, const uint8_t *text, size_t len, uint8_t *ret,

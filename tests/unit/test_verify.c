@@ -515,6 +515,184 @@ static void test_a_strict_host_takes_no_expired_keys(void **state)
 	}
 }
 
+/* A growing piece of OpenPGP. */
+struct bytes {
+	uint8_t *p;
+	size_t len;
+};
+
+static void add(struct bytes *bytes, const void *p, size_t len)
+{
+	assert_true(len <= KEY_FILE_MAX - bytes->len);
+	if (!bytes->p)
+		bytes->p = xcalloc(1, KEY_FILE_MAX);
+	memcpy(bytes->p + bytes->len, p, len);
+	bytes->len += len;
+}
+
+static void test_a_key_of_too_many_parts_is_refused_at_once(void **state)
+{
+	/* the fixture's packets: key, user ID, their signature */
+	enum { KEY = 53, ID = 29, SIGNATURE = 146 };
+	static const struct {
+		const char *name;
+		size_t from, len;
+		unsigned limit;
+	} parts[] = {
+		{"subkeys", 0, KEY, 64},
+		{"user IDs", KEY, ID, 256},
+		{"signatures", KEY + ID, SIGNATURE, 4096},
+		{"keys", 0, KEY, 1},
+	};
+	cleanup_free char *key = NULL;
+	size_t len;
+
+	(void)state;
+	key = fixture("good.key.gpg", &len);
+	assert_int_equal(len, KEY + ID + SIGNATURE);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		cleanup_public_key struct public_key parsed = PUBLIC_KEY_INIT;
+		struct bytes bytes = {NULL, 0};
+		struct error err = ERROR_INIT;
+		int r;
+
+		add(&bytes, key, len);
+		/* the fixture has one of each but subkeys */
+		for (unsigned n = 0; n < parts[i].limit + (i == 0); n++) {
+			add(&bytes, key + parts[i].from, parts[i].len);
+			if (i == 0)
+				bytes.p[bytes.len - KEY] = 0xb8;
+		}
+		r = public_key_parse(bytes.p, bytes.len, "key", &parsed, &err);
+		if (r != (i == 3 ? -EBADMSG : -E2BIG) ||
+		    !strstr(err.msg, i == 3 ? "holds 2 keys" : "is a key with more than"))
+			fail_msg("too many %s: %d, %s", parts[i].name, r, err.msg);
+		free(bytes.p);
+	}
+}
+
+static void test_a_key_that_does_not_end_or_hides_is_refused(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} keys[] = {
+		{"\x99\xff\xff\x04", 4},		 /* cut short */
+		{"\x9b\x04\x00", 3},			 /* to the end of the file */
+		{"\xc6\xe1\x00\x00", 4},		 /* in parts */
+		{"\xc6\xff\xff\xff\xff\xff", 6},	 /* 4 GiB */
+		{"\xa3\x01\x03\x00", 4},		 /* compressed */
+		{"\xc8\x02\x01\x00", 4},		 /* compressed, new format */
+		{"\xc6\x01\x04", 3},			 /* a key of one byte */
+		{"\xc6\x06\x06\x00\x00\x00\x00\x16", 8}, /* version 6 */
+		{"\x40\x00", 2},			 /* no packet */
+		{"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA", 43},
+		{"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n\0AAA", 43},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		cleanup_public_key struct public_key parsed = PUBLIC_KEY_INIT;
+		struct error err = ERROR_INIT;
+		int r = public_key_parse(keys[i].bytes, keys[i].len, "key", &parsed, &err);
+
+		if (r != -EBADMSG)
+			fail_msg("key %zu: %d, %s", i, r, err.msg);
+	}
+}
+
+/* A signature packet's body: version 4, RSA, SHA-256, these hashed subpackets, and a number. */
+static void add_signature(struct bytes *bytes, const struct bytes *hashed)
+{
+	const uint8_t head[] = {4, 0, 1, 8, (uint8_t)(hashed->len >> 8), (uint8_t)hashed->len};
+	const uint8_t tail[] = {0, 0, 0xab, 0xcd, 0, 8, 0xff};
+
+	add(bytes, head, sizeof(head));
+	if (hashed->len)
+		add(bytes, hashed->p, hashed->len);
+	add(bytes, tail, sizeof(tail));
+}
+
+/* Signatures in signatures, as a subpacket of at most so many bytes. */
+static struct bytes nest(size_t max)
+{
+	struct bytes nested = {NULL, 0};
+
+	while (nested.len + 32 < max) {
+		struct bytes body = {NULL, 0}, outer = {NULL, 0};
+		uint8_t head[6] = {255};
+
+		add_signature(&body, &nested);
+		head[3] = (uint8_t)((body.len + 1) >> 8);
+		head[4] = (uint8_t)(body.len + 1);
+		head[5] = 32; /* embedded signature */
+		add(&outer, head, sizeof(head));
+		add(&outer, body.p, body.len);
+		free(body.p);
+		free(nested.p);
+		nested = outer;
+	}
+	return nested;
+}
+
+static void refuse_signature(const struct keyring *keys, const struct bytes *body)
+{
+	cleanup_free struct signers *signers = xcalloc(1, sizeof(*signers));
+	const uint8_t head[] = {0xc2,
+				255,
+				0,
+				(uint8_t)(body->len >> 16),
+				(uint8_t)(body->len >> 8),
+				(uint8_t)body->len};
+	struct error err = ERROR_INIT;
+	struct bytes file = {NULL, 0};
+	const struct signer *signer;
+	int r;
+
+	add(&file, head, sizeof(head));
+	add(&file, body->p, body->len);
+	r = verify_issuer(keys, "example.com/app", file.p, file.len, &err);
+	if (r != -EBADMSG && r != -ENOKEY)
+		fail_msg("before: %d, %s", r, err.msg);
+	r = verify_bytes(keys, file.p, file.len, "x", 1, signers, &err);
+	if (r == 0)
+		r = signers_decide(signers, keys, "example.com/app", &signer, NULL, &err);
+	if (r != -EBADMSG && r != -ENOKEY)
+		fail_msg("%d, %s", r, err.msg);
+	free(file.p);
+}
+
+static void test_hostile_signatures_end_in_a_refusal(void **state)
+{
+	static const size_t depths[] = {60000, 16000, 4000, 64};
+	cleanup_keyring struct keyring *keys = NULL;
+	cleanup_free uint8_t *nothing = xcalloc(1, 15000);
+	struct bytes zeros = {NULL, 0}, body = {NULL, 0};
+	struct error err = ERROR_INIT;
+	struct world world;
+
+	world_init(&world, state);
+	trust(&world.dirs, NULL, "good.key.asc");
+	assert_int_equal(keyring_load(&world.dirs, "example.com/app", &keys, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(depths); i++) {
+		struct bytes nested = nest(depths[i]);
+
+		body.len = 0;
+		add_signature(&body, &nested);
+		refuse_signature(keys, &body);
+		free(nested.p);
+	}
+	/* a number that is not there, and subpackets of no length */
+	memset(body.p + body.len - 3, 0xff, 2);
+	refuse_signature(keys, &body);
+	add(&zeros, nothing, 15000);
+	body.len = 0;
+	add_signature(&body, &zeros);
+	refuse_signature(keys, &body);
+	free(zeros.p);
+	free(body.p);
+}
+
 /* What the verifier's child tries when it was taken over. */
 static int break_out(void *arg, void *result, struct error *err)
 {
@@ -573,6 +751,9 @@ int main(void)
 		TEST(test_the_issuer_is_known_before_any_byte),
 		TEST(test_too_much_of_a_signature_is_refused),
 		TEST(test_a_stream_may_come_in_any_pieces_and_may_be_given_up),
+		TEST(test_a_key_of_too_many_parts_is_refused_at_once),
+		TEST(test_a_key_that_does_not_end_or_hides_is_refused),
+		TEST(test_hostile_signatures_end_in_a_refusal),
 		TEST(test_a_strict_host_takes_no_expired_keys),
 		TEST(test_the_verifier_can_open_nothing_and_reach_nobody),
 	};
