@@ -18,7 +18,9 @@ struct fetch_command {
 static const struct option options[] = {
 	{"full", OPT_BOOL, offsetof(struct fetch_command, full),
 	 .help = "print the IDs with all digits the store goes by"},
+	FETCHING_JOBS(struct fetch_command, fetching),
 	FETCHING_NO_STORE(struct fetch_command, fetching),
+	FETCHING_PLATFORM(struct fetch_command, fetching),
 	FETCHING_PULL_POLICY(struct fetch_command, fetching, "update"),
 	{"signature", OPT_STRING, offsetof(struct app_request, signature), .app = true,
 	 .arg = "FILE", .help = "file of the image's signature"},

@@ -4,12 +4,33 @@
 #include <errno.h>
 
 #include "common/log.h"
+#include "common/str.h"
 #include "common/util.h"
+#include "stage0/image/oci_origin.h"
 #include "stage0/review.h"
+
+static int parse_oci(const struct fetching_options *options, struct fetching *fetching,
+		     struct error *err)
+{
+	unsigned long long jobs = 0;
+
+	if (options->jobs && (!str_to_u64(options->jobs, OCI_JOBS_MAX, &jobs) || jobs == 0))
+		return error_set(err, -EINVAL, "--jobs: \"%s\" is no number from 1 to %d",
+				 options->jobs, OCI_JOBS_MAX);
+	fetching->jobs = (unsigned)jobs;
+	fetching->has_platform = options->platform && options->platform[0];
+	return fetching->has_platform
+		       ? oci_platform_parse(options->platform, &fetching->platform, err)
+		       : 0;
+}
 
 int fetching_parse(const struct fetching_options *options, struct fetching *fetching,
 		   struct error *err)
 {
+	int r = parse_oci(options, fetching, err);
+
+	if (r < 0)
+		return r;
 	if (options->no_store && options->store_only)
 		return error_set(err, -EINVAL,
 				 "--no-store and --store-only can not both be: choose a "
@@ -33,6 +54,8 @@ int fetching_open(const struct globals *globals, struct store *store, bool quiet
 		.insecure = globals->insecure,
 		.trust_keys_from_https = globals->trust_keys_from_https,
 		.config = &fetching->config,
+		.jobs = fetching->jobs,
+		.platform = fetching->has_platform ? &fetching->platform : NULL,
 		.dirs = globals_config_dirs(globals),
 		.review = review_on_terminal() ? review_key : NULL,
 		.review_priv = (void *)"trust the key with the command trust",

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "stage0/command.h"
 #include "stage0/fetch/fetch.h"
+#include "stage0/image/oci_platform.h"
 #include "stage0/progress.h"
 
 /* What the commands that fetch images share: their options, and everything a fetch needs. */
@@ -12,6 +13,7 @@
 struct fetching_options {
 	char *pull_policy;
 	bool no_store, store_only; /* what pull_policy was before */
+	char *platform, *jobs;	   /* NULL or "": the defaults */
 };
 
 /* Rows of an option table: member is the fetching_options in what the options are parsed into. */
@@ -27,6 +29,19 @@ struct fetching_options {
 			.help = "new: what the store has is good enough; update: ask for "         \
 				"something newer; never: load nothing"                             \
 	}
+#define FETCHING_JOBS(type, member)                                                                \
+	{                                                                                          \
+		"jobs", OPT_STRING, offsetof(type, member.jobs),                                   \
+			.dflt = "3", .arg = "N",                                                   \
+			.help = "layers of an image that are loaded at a time, up to 16"           \
+	}
+#define FETCHING_PLATFORM(type, member)                                                            \
+	{                                                                                          \
+		"platform", OPT_STRING, offsetof(type, member.platform),                           \
+			.arg = "OS/ARCH[/VARIANT]",                                                \
+			.help = "of docker and OCI images, the one for this kind of machine "      \
+				"(default: this machine's)"                                        \
+	}
 #define FETCHING_STORE_ONLY(type, member)                                                          \
 	{                                                                                          \
 		"store-only", OPT_BOOL, offsetof(type, member.store_only),                         \
@@ -38,6 +53,9 @@ struct fetching {
 	struct config config;
 	struct progress *progress;
 	enum pull_policy policy;
+	struct oci_platform platform;
+	bool has_platform; /* one was named */
+	unsigned jobs;
 	char *user_agent;
 	struct fetch *fetch;
 	struct fetch *trusted; /* the same without signatures: what an administrator configured */

@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/str.h"
 #include "stage0/config.h"
+#include "stage0/image/oci_platform.h"
 #include "stage0/image/store.h"
 #include "stage0/trust/keystore.h"
 
@@ -51,9 +52,10 @@ struct fetch_options {
 		      const char *location, struct error *err);
 	void *review_priv;
 	const struct config *config;
-	struct config_dirs dirs; /* of the trusted keys and the policy */
-	unsigned jobs;		 /* layers loaded at a time; 0: the default */
-	const char *user_agent;	 /* NULL: tripod's */
+	struct config_dirs dirs;	     /* of the trusted keys and the policy */
+	unsigned jobs;			     /* layers loaded at a time; 0: the default */
+	const struct oci_platform *platform; /* of layered images; NULL: this machine's */
+	const char *user_agent;		     /* NULL: tripod's */
 	bool trusted; /* an administrator says where the image comes from: no signature is needed */
 	struct fetch_report report;
 };

@@ -176,6 +176,7 @@ static int import(struct layered *layered, struct oci_origin *origin,
 	struct fetch *fetch = layered->fetch;
 	const struct oci_import_options options = {
 		.jobs = fetch->opt.jobs,
+		.platform = fetch->opt.platform,
 		.accept = accept_image,
 		.ctx = layered,
 	};
@@ -338,12 +339,17 @@ int fetch_docker(struct fetch *fetch, const char *text, char ret_key[IMAGE_KEY_L
 {
 	struct pull p = {.layered = {.fetch = fetch, .what = "docker images"}, .original = text};
 	cleanup_free char *url = NULL, *complete = NULL, *name = NULL;
+	const struct oci_platform *platform = fetch->opt.platform;
 	int r = dockerref_parse(text, &p.ref, err);
 
 	if (r < 0)
 		return r;
 	complete = dockerref_text(&p.ref);
-	url = xasprintf("docker://%s", complete);
+	/* one reference is several images, which are remembered apart */
+	url = platform
+		      ? xasprintf("docker://%s (%s/%s%s%s)", complete, platform->os, platform->arch,
+				  platform->variant[0] ? "/" : "", platform->variant)
+		      : xasprintf("docker://%s", complete);
 	name = xasprintf("%s/%s", p.ref.domain, p.ref.repository);
 	p.url = url;
 	p.layered.name = name;

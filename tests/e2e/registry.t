@@ -133,6 +133,15 @@ fetch "docker://$REGISTRY/test/multi:all"
 is 'an index is pulled' "$status" 0
 run_tripod image cat-manifest "$out"
 like "and it is this machine's image" "$(tr -d ' \n\t' <"$WORK/out")" '"WHO","value":"amd64"'
+fetch --platform=linux/s390x "docker://$REGISTRY/test/multi:all"
+run_tripod image cat-manifest "$out"
+like 'another machine can be named' "$(tr -d ' \n\t' <"$WORK/out")" '"WHO","value":"s390x"'
+fetch --pull-policy=new "docker://$REGISTRY/test/multi:all"
+run_tripod image cat-manifest "$out"
+like 'for that once only' "$(tr -d ' \n\t' <"$WORK/out")" '"WHO","value":"amd64"'
+fetch --platform=linux/arm64 "docker://$REGISTRY/test/multi:all"
+unlike 'one there is no image for is an error' "$status" '^0$'
+like 'that names those there are' "$err" 'among: linux/s390x, linux/amd64'
 
 # --- what the layers add up to ---
 
