@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/hash.h"
 #include "common/str.h"
 #include "common/util.h"
 #include "stage0/image/layer.h"
@@ -159,6 +160,75 @@ void storemake_oci(struct store *store, const char *name, const struct tarmake *
 	for (size_t i = 0; i < n; i++)
 		add_layer(store, &layers[i], &list);
 	publish(store, name, &list, key);
+}
+
+struct tarmake storemake_aci(size_t big)
+{
+	static const uint8_t cap[20] = {1, 0, 0, 2, 0, 4};
+	struct tarmake tar = {.p = NULL}, pax = {.p = NULL};
+	uint8_t *noise = xcalloc(1, big + 1);
+	uint32_t x = 7;
+
+	for (size_t i = 0; i < big; i++) {
+		x = x * 1664525 + 1013904223;
+		noise[i] = (uint8_t)(x >> 24);
+	}
+	tar_add(&tar, &(struct tarent){.name = "rootfs", .type = '5', .mtime = 1000});
+	tar_add(&tar, &(struct tarent){.name = "rootfs/bin", .type = '5', .mode = 0750, .gid = 5});
+	pax_add(&pax, "SCHILY.xattr.user.note", "kept", 4);
+	pax_add(&pax, "SCHILY.xattr.security.capability", cap, 20);
+	pax_add(&pax, "mtime", "1600000000.987654321", 20);
+	tar_add(&tar, &(struct tarent){.name = "rootfs/bin/sh",
+				       .mode = 0755,
+				       .data = "#!",
+				       .size = 2,
+				       .pax = (char *)pax.p,
+				       .pax_len = pax.len});
+	tar_add(&tar,
+		&(struct tarent){.name = "rootfs/bin/sh2", .type = '1', .link = "rootfs/bin/sh"});
+	tar_add(&tar, &(struct tarent){.name = "rootfs/etc/link",
+				       .type = '2',
+				       .link = "../../../etc",
+				       .mode = 0777});
+	tar_add(&tar, &(struct tarent){.name = "rootfs/big",
+				       .data = noise,
+				       .size = big,
+				       .uid = 1000,
+				       .mtime = 1234567890});
+	tar_add(&tar, &(struct tarent){.name = "rootfs/fifo", .type = '6', .mode = 0600});
+	tar_add(&tar, &(struct tarent){.name = "rootfs/empty", .mode = 04711});
+	tar_add_manifest(&tar);
+	tar_end(&tar);
+	tar_free(&pax);
+	free(noise);
+	return tar;
+}
+
+void storemake_key_of(const struct tarmake *tar, char key[IMAGE_KEY_LEN + 1])
+{
+	struct hash *hash = hash_new(HASH_SHA512);
+	uint8_t digest[HASH_MAX_SIZE];
+
+	hash_update(hash, tar->p, tar->len);
+	hash_final(hash, digest);
+	hash_free(hash);
+	store_key(HASH_SHA512, digest, key);
+}
+
+int storemake_try_import(struct store *store, const struct tarmake *tar,
+			 char key[IMAGE_KEY_LEN + 1], struct error *err)
+{
+	cleanup_fd int fd = tar_fd(tar);
+
+	return store_import_aci(store, fd, "test.aci", key, err);
+}
+
+void storemake_import(struct store *store, const struct tarmake *tar, char key[IMAGE_KEY_LEN + 1])
+{
+	struct error err = ERROR_INIT;
+
+	if (storemake_try_import(store, tar, key, &err) < 0)
+		fail_msg("%s", err.msg);
 }
 
 unsigned storemake_count(struct store *store, const char *path)

@@ -4,6 +4,7 @@
 
 #include "stage0/image/store.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/tarmake.h"
 
 /* Stores and images to test with. All of it fails the test when it can not be done. */
 
@@ -26,8 +27,19 @@ void storemake_layered(struct store *store, const char *name, const char *layers
 /* The key of the layer of that letter. */
 void storemake_layer_key(char letter, char key[IMAGE_KEY_LEN + 1]);
 
-/* The same of real layers, base first. */
-struct tarmake;
+/*
+ * An ACI of every kind of entry; big adds a file of so many bytes that do not compress. The caller
+ * frees it. To import it, or try to: 0 or a negative errno.
+ */
+struct tarmake storemake_aci(size_t big);
+void storemake_import(struct store *store, const struct tarmake *tar, char key[IMAGE_KEY_LEN + 1]);
+int storemake_try_import(struct store *store, const struct tarmake *tar,
+			 char key[IMAGE_KEY_LEN + 1], struct error *err);
+
+/* The key an ACI of these bytes has. */
+void storemake_key_of(const struct tarmake *tar, char key[IMAGE_KEY_LEN + 1]);
+
+/* An image of these layers, base first. */
 void storemake_oci(struct store *store, const char *name, const struct tarmake *layers, size_t n,
 		   char key[IMAGE_KEY_LEN + 1]);
 

@@ -244,8 +244,9 @@ static pid_t start(const struct scratch *scratch, const char *key, int kind)
 			/* the image is there from here on, whatever the remover does */
 			storemake_image(store, "e.x/a", "", "f:a", made);
 			r = store_place_disk(store, made, scratch->fd, place, NULL, &err);
+			snprintf(place, sizeof(place), "place-%d-%d/1", kind, i);
 			if (r == 0)
-				r = faccessat(scratch->fd, strcat(place, "/1"), R_OK, 0);
+				r = faccessat(scratch->fd, place, R_OK, 0);
 		}
 		if (r < 0) {
 			print_message("%d: %s\n", kind, err.msg);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -259,9 +260,10 @@ static void images_are_found_by_what_users_write(void **state)
 static void an_id_that_begins_several_is_refused(void **state)
 {
 	struct store *store = storemake_open(*state);
-	char got[IMAGE_KEY_LEN + 1], text[16];
+	char got[IMAGE_KEY_LEN + 1] = "", text[16];
 	struct error err = ERROR_INIT;
-	unsigned seen[256] = {0}, byte = 0;
+	unsigned seen[256] = {0};
+	unsigned char byte = 0;
 
 	/* among 257 images two begin with the same two digits; most likely among 40 already */
 	for (unsigned i = 0; seen[byte] < 2; i++) {
@@ -269,7 +271,8 @@ static void an_id_that_begins_several_is_refused(void **state)
 
 		snprintf(name, sizeof(name), "e.x/a%u", i);
 		import(store, name, "", false, got);
-		sscanf(got + 7, "%2x", &byte);
+		snprintf(text, sizeof(text), "%.2s", got + 7);
+		byte = (unsigned char)strtoul(text, NULL, 16);
 		seen[byte]++;
 	}
 	snprintf(text, sizeof(text), "%.9s", got);
