@@ -121,6 +121,7 @@ static int open_state(bool private, int *ret, struct error *err)
 	bool prepared = faccessat(AT_FDCWD, TPM_STATE_DIR, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	cleanup_fd int dir = -1;
 	const char *path = TPM_STATE_DIR;
+	bool hidden;
 	int r;
 
 	if (!prepared && !private && mkdir(TPM_STATE_DIR, 0700) < 0)
@@ -128,12 +129,13 @@ static int open_state(bool private, int *ret, struct error *err)
 	if (private &&
 	    mount("tmpfs", HIDDEN_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, TMPFS_DATA) < 0)
 		return error_errno(err, "the TPM's state");
-	if (private && !prepared)
+	hidden = private && !prepared;
+	if (hidden)
 		path = HIDDEN_DIR;
 	dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return error_errno(err, "%s", path);
-	if (path != (const char *)HIDDEN_DIR && geteuid() == 0) {
+	if (!hidden && geteuid() == 0) {
 		r = give_away(dir, err);
 		if (r < 0)
 			return r;
