@@ -201,6 +201,29 @@ pod()
 pod 'an image of umoci runs in a pod' test/app:v1 upper
 pod 'an image of buildah runs in a pod' test/built:1 built
 
+# --- mirrors ---
+
+export CONTAINERS_REGISTRIES_CONF="$WORK/registries.conf"
+cat >"$CONTAINERS_REGISTRIES_CONF" <<EOM
+[[registry]]
+prefix = "registry.test/there"
+[[registry.mirror]]
+location = "$REGISTRY/absent"
+[[registry.mirror]]
+location = "$REGISTRY/test"
+
+[[registry]]
+prefix = "registry.test/shut"
+blocked = true
+EOM
+fetch docker://registry.test/there/app:v1
+is 'a registry that can not be reached is pulled from its second mirror' "$status" 0
+like 'and the first is said to lack it' "$err" "mirror: https://$REGISTRY/v2/absent/app.*404"
+fetch docker://registry.test/shut/app:v1
+unlike 'a blocked one is not' "$status" '^0$'
+like 'and says so' "$err" 'registry.test/shut/app is blocked'
+unset CONTAINERS_REGISTRIES_CONF
+
 # --- a download that ends in the middle ---
 
 port=${REGISTRY##*:}

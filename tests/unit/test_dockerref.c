@@ -133,16 +133,26 @@ static void what_is_no_reference_is_refused(void **state)
 
 static void a_reference_is_spelled_out_and_read_again(void **state)
 {
-	struct error err = ERROR_INIT;
-	struct dockerref ref, again;
-	cleanup_free char *text = NULL;
+	static const char *const rows[][2] = {
+		{"redis:7@" SHA256, "docker.io/library/redis:7@" SHA256},
+		{"index.docker.io/r.io", "docker.io/library/r.io:latest"},
+		{"Host/a/b", "Host/a/b:latest"},
+		{"[::1]:1/a@" SHA256, "[::1]:1/a@" SHA256},
+	};
 
 	(void)state;
-	assert_int_equal(dockerref_parse("redis:7@" SHA256, &ref, &err), 0);
-	text = dockerref_text(&ref);
-	assert_string_equal(text, "docker.io/library/redis:7@" SHA256);
-	assert_int_equal(dockerref_parse(text, &again, &err), 0);
-	assert_memory_equal(&ref, &again, sizeof(ref));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_free char *text = NULL, *again = NULL;
+		struct error err = ERROR_INIT;
+		struct dockerref ref;
+
+		assert_int_equal(dockerref_parse(rows[i][0], &ref, &err), 0);
+		text = dockerref_text(&ref);
+		assert_string_equal(text, rows[i][1]);
+		assert_int_equal(dockerref_parse(text, &ref, &err), 0);
+		again = dockerref_text(&ref);
+		assert_string_equal(again, text);
+	}
 }
 
 static void locations_are_hosts_and_paths(void **state)
