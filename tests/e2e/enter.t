@@ -185,7 +185,7 @@ process = subprocess.Popen(sys.argv[1:], stdin=slave, stdout=slave, stderr=slave
                            start_new_session=True,
                            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
 
-def expect(pattern, limit=100):
+def expect(pattern, limit=200):
     text, end = "", time.monotonic() + limit
     while not re.search(pattern, text):
         ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
@@ -221,9 +221,10 @@ os.write(master, b"q")
 say("=4" in ask("\necho =4", "\n=4\r\n"), "quit")
 ask("sh -c 'exit 9'", "[#$] ")
 os.write(master, b"\x04")
-say(process.wait(100) == 9, "end of input, and the status")
+say(process.wait(200) == 9, "end of input, and the status")
 say(termios.tcgetattr(slave) == before, "our terminal as it was")
 EOM
+LIMIT=900
 run python3 "$WORK/drive.py" "$TRIPOD" --dir="$DATA" enter --app=web "$uuid" /bin/sh
 for name in prompt raw terminal resize interrupt top quit 'end of input, and the status' \
 	'our terminal as it was'; do
@@ -236,7 +237,7 @@ done
 	echo $? >"$WORK/last"
 ) &
 last=$!
-(run_tripod status --wait "$uuid" && echo "$out" >"$WORK/waited") &
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" status --wait "$uuid" >"$WORK/waited" 2>&1 &
 waiter=$!
 run_tripod stop "${uuid%%-*}"
 is 'stop ends the pod' "$status $out" "0 \"$uuid\""

@@ -138,7 +138,7 @@ start b "$WORK/slow.aci"
 start c "$WORK/slow.aci"
 run_tripod status --wait-ready --uuid-file="$WORK/a"
 like 'status --wait-ready: it runs' "$out" '^state=running$'
-(run_tripod status --wait --uuid-file="$WORK/a" && echo "$out" >"$WORK/waited") &
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" status --wait --uuid-file="$WORK/a" >"$WORK/waited" 2>&1 &
 waiter=$!
 a=$(cat "$WORK/a") b=$(cat "$WORK/b") c=$(cat "$WORK/c")
 run_tripod stop --uuid-file="$WORK/a"
