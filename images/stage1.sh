@@ -12,6 +12,7 @@
 version=$1 vmm=$2 vmlinux=$3 initrd=$4 out=$5
 image_begin "$out"
 install -m 755 "$vmm" "$work/rootfs/run"
+ln -s run "$work/rootfs/attach"
 ln -s run "$work/rootfs/enter"
 ln -s run "$work/rootfs/stop"
 ln -s run "$work/rootfs/gc"
@@ -29,6 +30,7 @@ cat >"$work/manifest" <<END
   ],
   "annotations": [
     {"name": "coreos.com/rkt/stage1/run", "value": "/run"},
+    {"name": "coreos.com/rkt/stage1/attach", "value": "/attach"},
     {"name": "coreos.com/rkt/stage1/enter", "value": "/enter"},
     {"name": "coreos.com/rkt/stage1/stop", "value": "/stop"},
     {"name": "coreos.com/rkt/stage1/gc", "value": "/gc"},

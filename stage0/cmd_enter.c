@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* enter: execute a command beside an app of a running pod, by stage1 (rkt-behaviour 2.10). */
 #include <errno.h>
-#include <string.h>
 
 #include "common/log.h"
 #include "common/util.h"
@@ -21,24 +20,6 @@ static const struct option options[] = {
 	{.name = NULL},
 };
 
-static const char *find_app(const struct pod_info *info, const char *wanted, struct error *err)
-{
-	cleanup_str struct str names = STR_INIT;
-
-	for (size_t i = 0; i < info->napps; i++) {
-		if (wanted ? strcmp(info->apps[i].name, wanted) == 0 : info->napps == 1)
-			return info->apps[i].name;
-		str_addf(&names, "%s%s", i ? ", " : "", info->apps[i].name);
-	}
-	if (wanted)
-		error_set(err, -ENOENT, "the pod has no app \"%s\", only %s", wanted,
-			  str_get(&names));
-	else
-		error_set(err, -EINVAL, "the pod has several apps, name one with --app: %s",
-			  str_get(&names));
-	return NULL;
-}
-
 static int enter(const struct pods *pods, const char *uuid, const char *wanted,
 		 char *const *command, struct error *err)
 {
@@ -55,7 +36,7 @@ static int enter(const struct pods *pods, const char *uuid, const char *wanted,
 	if (info.where != POD_RUN || !info.locked)
 		return error_set(err, -EINVAL, "pod \"%s\" is not running, but %s", pod.uuid,
 				 info.state);
-	app = find_app(&info, wanted, err);
+	app = pod_info_choose_app(&info, wanted, err);
 	if (!app)
 		return err->code;
 	if (!*command) {

@@ -3,6 +3,7 @@
 
 /* clang-format off */
 const struct command *const commands[] = {
+	&cmd_attach,
 	&cmd_attest,
 	&cmd_attest_expected,
 	&cmd_attest_quote,

@@ -4,6 +4,7 @@
 
 #include "stage0/command.h"
 
+extern const struct command cmd_attach;
 extern const struct command cmd_attest;
 extern const struct command cmd_attest_expected;
 extern const struct command cmd_attest_quote;

@@ -187,6 +187,14 @@ int globals_data_dir(const struct globals *globals, char **ret, struct error *er
 	return 0;
 }
 
+bool experiment_attach(void)
+{
+	const char *value = getenv("RKT_EXPERIMENT_ATTACH");
+	bool on = false;
+
+	return value && parse_bool(value, &on) && on;
+}
+
 const char *command_word(const struct command *command)
 {
 	const char *space = strrchr(command->name, ' ');
@@ -198,6 +206,8 @@ bool command_in(const struct command *command, const struct command *group)
 {
 	size_t len = (size_t)(command_word(command) - command->name);
 
+	if (command->only && !command->only())
+		return false;
 	if (!group)
 		return len == 0;
 	return len == strlen(group->name) + 1 && strncmp(command->name, group->name, len - 1) == 0;

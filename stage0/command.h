@@ -51,6 +51,9 @@ struct globals {
 
 extern const struct option global_options[];
 
+/* Whether rkt's experiment with attaching is switched on: RKT_EXPERIMENT_ATTACH=true. */
+bool experiment_attach(void);
+
 enum command_flags {
 	COMMAND_GRAMMAR =
 		1 << 0,	       /* flags end at the first word that is none; the command goes on */
@@ -66,6 +69,7 @@ struct command {
 	size_t size; /* of the structure options are parsed into */
 	unsigned flags;
 	unsigned min_args, max_args;
+	bool (*only)(void); /* the command is there only if that says so; NULL: always */
 	/*
 	 * Returns the exit status. opts is zeroed but for defaults, freed by the caller. NULL: this is
 	 * a group, which only shows what commands it has.

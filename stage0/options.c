@@ -6,7 +6,7 @@
 
 #include "common/util.h"
 
-const struct option *option_next(struct option_walk *walk)
+static const struct option *next_entry(struct option_walk *walk)
 {
 	if (walk->included) {
 		if (walk->included->name)
@@ -19,6 +19,16 @@ const struct option *option_next(struct option_walk *walk)
 			return walk->included++;
 	}
 	return walk->at && walk->at->name ? walk->at++ : NULL;
+}
+
+const struct option *option_next(struct option_walk *walk)
+{
+	const struct option *o;
+
+	do
+		o = next_entry(walk);
+	while (o && o->only && !o->only());
+	return o;
 }
 
 const struct option *option_find(const struct option *table, const char *name, size_t len)
@@ -220,7 +230,7 @@ void options_init(const struct option *table, void *base, bool app)
 	struct option_walk walk = {.at = table};
 	const struct option *o;
 
-	while ((o = option_next(&walk))) {
+	while ((o = next_entry(&walk))) {
 		char *field = (char *)base + o->offset;
 
 		if (o->app != app || !o->dflt)
@@ -237,7 +247,7 @@ void options_free(const struct option *table, void *base, bool app)
 	struct option_walk walk = {.at = table};
 	const struct option *o;
 
-	while ((o = option_next(&walk))) {
+	while ((o = next_entry(&walk))) {
 		char *field = (char *)base + o->offset;
 
 		if (o->app != app || o->type == OPT_BOOL)

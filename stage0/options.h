@@ -34,6 +34,7 @@ struct option {
 	bool app;	     /* belongs to the image before it; offset is in struct app_request */
 	bool explicit_value; /* OPT_BOOL that must be given a value */
 	char letter;	     /* OPT_BOOL that may be given as -X, too */
+	bool (*only)(void);  /* the option is there only if that says so; NULL: always */
 	const struct option *include; /* in an entry without a name: a table that includes none */
 };
 

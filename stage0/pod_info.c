@@ -298,3 +298,21 @@ char *pod_info_networks(const struct pod_info *info)
 	}
 	return str_take(&text);
 }
+
+const char *pod_info_choose_app(const struct pod_info *info, const char *wanted, struct error *err)
+{
+	cleanup_str struct str names = STR_INIT;
+
+	for (size_t i = 0; i < info->napps; i++) {
+		if (wanted ? strcmp(info->apps[i].name, wanted) == 0 : info->napps == 1)
+			return info->apps[i].name;
+		str_addf(&names, "%s%s", i ? ", " : "", info->apps[i].name);
+	}
+	if (wanted)
+		error_set(err, -ENOENT, "the pod has no app \"%s\", only %s", wanted,
+			  str_get(&names));
+	else
+		error_set(err, -EINVAL, "the pod has several apps, name one with --app: %s",
+			  str_get(&names));
+	return NULL;
+}

@@ -41,6 +41,13 @@ int pod_info_read(const struct pod *pod, struct pod_info *ret, struct error *err
 void pod_info_free(struct pod_info *info) __attribute__((nonnull));
 #define cleanup_pod_info cleanup(pod_info_free)
 
+/*
+ * The name of the app wanted, or of the only one there is if wanted is NULL; NULL and why, with the
+ * names there are, otherwise.
+ */
+const char *pod_info_choose_app(const struct pod_info *info, const char *wanted, struct error *err)
+	__attribute__((nonnull(1, 3)));
+
 /* Whether the pod's apps have all ended, for good. */
 bool pod_info_is_finished(const struct pod_info *info) __attribute__((nonnull));
 /* Whether stage1 has said that the apps are up. */

@@ -282,11 +282,36 @@ static int build_app(const struct pod_request *pod, const struct pod_app *app,
 	return r;
 }
 
+/* The modes of the streams as annotations (rkt-behaviour 7.9). */
+static int stdio_annotations(const struct app_request *request, struct strv *ret, struct error *err)
+{
+	static const char *const names[] = {"stdin", "stdout", "stderr"};
+	static const char *const modes[] = {"null", "stream", "tty", "log"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *mode = request->stdio[i];
+		size_t m = i == 0 ? 3 : 4; /* input is not logged */
+
+		if (!mode)
+			continue;
+		while (m > 0 && strcmp(mode, modes[m - 1]) != 0)
+			m--;
+		if (m == 0)
+			return error_set(err, -EINVAL, "--%s: unknown mode \"%s\"", names[i], mode);
+		strv_add_owned(ret, xasprintf("coreos.com/rkt/stage2/%s=%s", names[i], mode));
+	}
+	return 0;
+}
+
 /* The image's annotations with the command line's laid over them. */
 static int app_annotations(const struct pod_app *app, struct json_object **ret, struct error *err)
 {
 	struct json_object *from_image = NULL, *list = NULL;
+	cleanup_strv struct strv stdio = STRV_INIT;
+	int r = stdio_annotations(app->request, &stdio, err);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < app->request->annotations.n; i++) {
 		const char *pair = app->request->annotations.v[i];
 		cleanup_free char *key = xstrndup(pair, strcspn(pair, "="));
@@ -301,6 +326,7 @@ static int app_annotations(const struct pod_app *app, struct json_object **ret, 
 	else if (json_object_deep_copy(from_image, &list, NULL) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	namevals_overlay(list, &app->request->annotations, false);
+	namevals_overlay(list, &stdio, false);
 	*ret = list;
 	return 0;
 }

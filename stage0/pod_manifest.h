@@ -29,6 +29,7 @@ struct app_request {
 	char *group;
 	char *supplementary_gids;
 	char *working_dir;
+	char *stdio[3]; /* modes of stdin, stdout and stderr, or NULL */
 	bool readonly_rootfs;
 	struct strv environment;      /* K=V */
 	struct strv annotations;      /* K=V */

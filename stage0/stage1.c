@@ -326,6 +326,23 @@ int stage1_enter(const struct pod *pod, int pid, const char *app, char *const *c
 	return error_errno(err, "starting stage1's enter entry point");
 }
 
+int stage1_attach(const struct pod *pod, const char *app, const char *action, struct error *err)
+{
+	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_free char *entry = NULL;
+	int r = find_entry(pod, "attach", &entry, err);
+
+	if (r < 0)
+		return r;
+	strv_add(&argv, entry);
+	strv_add_owned(&argv, xasprintf("--action=%s", action));
+	strv_add_owned(&argv, xasprintf("--app=%s", app));
+	if (fchdir(pod->fd) < 0)
+		return error_errno(err, "pod %s", pod->uuid);
+	execv(entry, argv.v);
+	return error_errno(err, "starting stage1's attach entry point");
+}
+
 int stage1_gc(const struct pod *pod, bool debug, struct error *err)
 {
 	cleanup_strv struct strv argv = STRV_INIT;

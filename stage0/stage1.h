@@ -81,6 +81,10 @@ int stage1_measure(const struct pods *pods, const struct pod *pod, struct json_o
 int stage1_enter(const struct pod *pod, int pid, const char *app, char *const *command,
 		 struct error *err) __attribute__((nonnull));
 
+/* Likewise its attach entry point, action being the contract's word. */
+int stage1_attach(const struct pod *pod, const char *app, const char *action, struct error *err)
+	__attribute__((nonnull));
+
 /*
  * Start the stop entry point of the pod's own stage1, which ends when the pod has ended. -ENOENT:
  * there is none. The process is the caller's to wait for.

@@ -60,7 +60,8 @@ static void usage_commands(FILE *out, const struct command *group)
 
 	fprintf(out, "COMMANDS:\n");
 	for (size_t i = 0; commands[i]; i++) {
-		if (!commands[i]->run || (group && !command_in(commands[i], group)))
+		if (!commands[i]->run || (group && !command_in(commands[i], group)) ||
+		    (commands[i]->only && !commands[i]->only()))
 			continue;
 		if (strcmp(commands[i]->name, "help") == 0)
 			help = commands[i];

@@ -31,6 +31,12 @@
  *            is its control stream, raw.
  *   stream N KIND
  *            a stream of session N, KIND as in enum agent_stream_kind: {"ok":true}, then raw.
+ *   endpoints APP
+ *            {"endpoints":["stdin",...]}: the streams of the app that are for clients (vmm/attach.h)
+ *   attach KIND APP
+ *            become a client of one: {"ok":true}, then raw
+ *   winsize ROWS COLUMNS APP
+ *            of the app's terminal: {"ok":true}
  *   other    {"error":"..."}
  */
 
@@ -48,6 +54,9 @@ enum control_verb {
 	CONTROL_QUOTE, /* control_args() has the rest of the line */
 	CONTROL_SESSION,
 	CONTROL_STREAM,
+	CONTROL_ATTACH,
+	CONTROL_ENDPOINTS,
+	CONTROL_WINSIZE,
 };
 
 struct control_client {

@@ -17,6 +17,7 @@
 /* From a pod's lock to its socket: the VMM's set-up, milliseconds, on a host however busy. */
 #define SOCKET_TIMEOUT_MS 10000
 #define SOCKET_POLL_MS	  20
+#define ANSWER_TIMEOUT_MS 30000 /* of the VMM's loop, on a host however busy */
 
 /* Whether somebody holds the pod's lock. */
 static bool pod_runs(void)
@@ -94,4 +95,29 @@ int dial_receive(int fd, char *buf, size_t size, int timeout_ms, struct error *e
 		len++;
 	}
 	return error_set(err, -EMSGSIZE, "the pod's answer is too long");
+}
+
+int dial_ask(const char *verb, int *ret_fd, struct json_object **ret, struct error *err)
+{
+	cleanup_json struct json_object *json = NULL;
+	char line[CONTROL_LINE_MAX];
+	const char *refusal = NULL;
+	cleanup_fd int fd = -1;
+	int r = dial_pod(&fd, err);
+
+	if (r == 0)
+		r = dial_send(fd, verb, err);
+	if (r == 0)
+		r = dial_receive(fd, line, sizeof(line), ANSWER_TIMEOUT_MS, err);
+	if (r == 0)
+		r = json_parse(line, strlen(line), "the pod's answer", &json, err);
+	if (r == 0)
+		r = json_get_string(json, "error", &refusal, err);
+	if (r == 0 && refusal)
+		r = error_set(err, -EBUSY, "the pod refuses: %s", refusal);
+	if (r == 0) {
+		*ret_fd = take_fd(&fd);
+		*ret = take_ptr(json);
+	}
+	return r;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "common/error.h"
+#include "common/json.h"
 
 /*
  * The other side of control.sock: stage1's entry points that talk to a running pod. The working
@@ -26,6 +27,13 @@ int dial_send(int fd, const char *line, struct error *err) __attribute__((nonnul
  * no limit). -EPIPE: the pod hung up before, -ETIMEDOUT.
  */
 int dial_receive(int fd, char *buf, size_t size, int timeout_ms, struct error *err)
+	__attribute__((nonnull));
+
+/*
+ * Connect, send a verb and get its answer, which the caller puts; *ret_fd is the connection. An answer
+ * that is a refusal is an error.
+ */
+int dial_ask(const char *verb, int *ret_fd, struct json_object **ret, struct error *err)
 	__attribute__((nonnull));
 
 #endif

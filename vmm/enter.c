@@ -12,7 +12,6 @@
 #include "vmm/enter.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,22 +25,13 @@
 #include "common/str.h"
 #include "common/util.h"
 #include "vmm/agent_proto.h"
-#include "vmm/control.h"
 #include "vmm/dial.h"
 #include "vmm/plan.h"
+#include "vmm/pump.h"
 #include "vmm/stage1.h"
 #include "vmm/tty.h"
 
-#define ANSWER_TIMEOUT_MS 30000 /* of the VMM's loop, on a host however busy */
-#define STREAMS		  3
-
-/* One direction of a stream. */
-struct pump {
-	int from, to; /* borrowed; -1: ended */
-	bool to_pod;
-	size_t off, len;
-	char buf[PIPE_BUF];
-};
+#define STREAMS 3
 
 enum progress {
 	ASKED,
@@ -80,25 +70,13 @@ static int parse(int argc, char *const *argv, struct enter *ret, struct error *e
 	return 0;
 }
 
-/* Connect and send a verb, whose answer has the number ret wants (if it wants one). */
+/* Connect and send a verb, whose answer has the session's number (if one is wanted). */
 static int open_stream(const char *verb, int *ret_fd, int64_t *ret_session, struct error *err)
 {
 	cleanup_json struct json_object *json = NULL;
-	char line[CONTROL_LINE_MAX];
-	const char *refusal = NULL;
 	cleanup_fd int fd = -1;
-	int r = dial_pod(&fd, err);
+	int r = dial_ask(verb, &fd, &json, err);
 
-	if (r == 0)
-		r = dial_send(fd, verb, err);
-	if (r == 0)
-		r = dial_receive(fd, line, sizeof(line), ANSWER_TIMEOUT_MS, err);
-	if (r == 0)
-		r = json_parse(line, strlen(line), "the pod's answer", &json, err);
-	if (r == 0)
-		r = json_get_string(json, "error", &refusal, err);
-	if (r == 0 && refusal)
-		r = error_set(err, -EBUSY, "the pod refuses: %s", refusal);
 	if (r == 0 && ret_session)
 		r = json_get_int(json, "session", 0, AGENT_SESSIONS_MAX - 1, ret_session, err);
 	if (r == 0)
@@ -279,42 +257,6 @@ static int on_control(struct enter *enter, struct error *err)
 	return on_message(enter, &hdr, enter->message + sizeof(hdr), err);
 }
 
-/* Fill the buffer, or empty it. */
-static void pump(struct pump *pump)
-{
-	ssize_t n;
-
-	if (!pump->len) {
-		n = read(pump->from, pump->buf, sizeof(pump->buf));
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			return;
-		if (n > 0) {
-			pump->off = 0;
-			pump->len = (size_t)n;
-			return;
-		}
-		if (pump->to_pod)
-			shutdown(pump->to, SHUT_WR);
-		pump->from = pump->to = -1;
-		return;
-	}
-	if (pump->to_pod)
-		n = send(pump->to, pump->buf + pump->off, pump->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	else
-		n = write(pump->to, pump->buf + pump->off, pump->len);
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n < 0) { /* nobody reads it: the command shall know */
-		if (!pump->to_pod)
-			shutdown(pump->from, SHUT_RDWR);
-		pump->from = pump->to = -1;
-		pump->len = 0;
-		return;
-	}
-	pump->off += (size_t)n;
-	pump->len -= (size_t)n;
-}
-
 static void set_pumps(struct enter *enter)
 {
 	const struct pump none = {.from = -1, .to = -1};
@@ -352,8 +294,7 @@ static int turn(struct enter *enter, int timeout_ms, struct error *err)
 
 		/* nothing is typed for a command that does not run */
 		if (enter->progress == STARTED || !p->to_pod)
-			fds[2 + i] = (struct pollfd){.fd = p->len ? p->to : p->from,
-						     .events = p->len ? POLLOUT : POLLIN};
+			fds[2 + i] = pump_poll(p);
 		else
 			fds[2 + i].fd = -1;
 	}
@@ -366,7 +307,7 @@ static int turn(struct enter *enter, int timeout_ms, struct error *err)
 		r = on_control(enter, err);
 	for (int i = 0; r == 0 && i < STREAMS; i++)
 		if (fds[2 + i].revents)
-			pump(&enter->pump[i]);
+			pump_turn(&enter->pump[i]);
 	return r;
 }
 

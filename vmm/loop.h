@@ -22,6 +22,7 @@ enum loop_kind {
 	LOOP_CONTROL,	 /* control socket: index 0 listens, others are clients */
 	LOOP_TPM,	 /* the TPM's thread has something to tell */
 	LOOP_RELAY,	 /* a client of a session; index = relay */
+	LOOP_ATTACH,	 /* a client of an app's streams; index = client */
 	LOOP_NET,	 /* a NIC's network, or its timer; index = NET_EVENT(NIC, timer) */
 };
 

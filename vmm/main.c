@@ -13,6 +13,7 @@
 #include "common/uuid.h"
 #include "firmware/firmware.h"
 #include "vmm/enter.h"
+#include "vmm/join.h"
 #include "vmm/launch.h"
 #include "vmm/probe.h"
 #include "vmm/podnet_cni.h"
@@ -173,6 +174,17 @@ static int run_stop(int argc, char **argv)
 	return STAGE1_EXIT_FAILURE;
 }
 
+static int run_attach(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	log_init("attach", LOG_INFO);
+	if (join_app(argc, argv, &err) == 0)
+		return 0;
+	log_error("%s", err.msg);
+	return STAGE1_EXIT_FAILURE;
+}
+
 static int run_enter(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
@@ -208,6 +220,8 @@ int main(int argc, char **argv)
 		return run_gc(argc, argv);
 	if (strcmp(called_as(argv[0]), "stop") == 0)
 		return run_stop(argc, argv);
+	if (strcmp(called_as(argv[0]), "attach") == 0)
+		return run_attach(argc, argv);
 	if (strcmp(called_as(argv[0]), "enter") == 0)
 		return run_enter(argc, argv);
 	clock_gettime(CLOCK_MONOTONIC, &start);

@@ -42,7 +42,7 @@ uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)
 
 	if (app->tpm)
 		flags |= PLAN_TPM_DEVICE;
-	if (args->interactive && args->tty)
+	if ((args->interactive && args->tty) || pod_app_has_tty(app))
 		return flags | PLAN_TTY;
 	if (args->interactive || app->in == POD_STDIO_STREAM)
 		flags |= PLAN_STDIN;

@@ -65,6 +65,13 @@ int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *
 int pod_load(int dirfd, struct pod_spec *ret, struct error *err) __attribute__((nonnull));
 void pod_free(struct pod_spec *pod) __attribute__((nonnull));
 
+/* Whether an app's streams are a terminal for clients: one of them says so, so all are. */
+static inline bool pod_app_has_tty(const struct pod_app *app)
+{
+	return app->in == POD_STDIO_TTY || app->out == POD_STDIO_TTY ||
+	       app->errout == POD_STDIO_TTY;
+}
+
 /* Guest memory in bytes: the sum of the apps' limits, or dflt when no app has one. */
 uint64_t pod_memory(const struct pod_spec *pod, uint64_t dflt) __attribute__((nonnull));
 /* vCPUs: the sum of the apps' limits rounded up, 1 when no app has one, at most host_cpus. */

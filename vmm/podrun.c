@@ -320,6 +320,15 @@ void podrun_control(struct podrun *run, uint32_t client)
 		case CONTROL_STREAM:
 			podrun_stream(run, client);
 			return;
+		case CONTROL_ATTACH:
+			podrun_attach(run, client);
+			return;
+		case CONTROL_ENDPOINTS:
+			podrun_endpoints(run, client);
+			break;
+		case CONTROL_WINSIZE:
+			podrun_winsize(run, client);
+			break;
 		case CONTROL_NONE:
 			break;
 		}
@@ -379,6 +388,7 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	case LOOP_STREAM_IN:
 	case LOOP_CONTROL:
 	case LOOP_RELAY:
+	case LOOP_ATTACH:
 		break;
 	}
 	vsock_lock(vs);
@@ -394,6 +404,8 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 		r = podtpm_event(run, err);
 	else if (event->kind == LOOP_RELAY)
 		relays_ready(run->relays, event->index, event->events);
+	else if (event->kind == LOOP_ATTACH)
+		attach_ready(run->attach, event->index, event->events);
 	vsock_unlock(vs);
 	if (event->kind == LOOP_VCPU)
 		r = on_vcpu(run, err);

@@ -42,6 +42,7 @@ struct podrun {
 	struct agent agent;
 	struct streams *streams;
 	struct relays *relays;
+	struct attach *attach;
 	struct applog *log[PLAN_APPS_MAX]; /* NULL: none is kept */
 	struct control control;
 	struct tty tty;
@@ -82,10 +83,13 @@ void podtpm_ask(struct podrun *run, uint32_t client, enum control_verb verb)
 	__attribute__((nonnull));
 
 /*
- * CONTROL_SESSION and CONTROL_STREAM of a client, whose connection is not the control socket's
- * afterwards.
+ * CONTROL_SESSION, CONTROL_STREAM and CONTROL_ATTACH of a client, whose connection is not the control
+ * socket's afterwards unless it is refused; CONTROL_ENDPOINTS and CONTROL_WINSIZE.
  */
 void podrun_session(struct podrun *run, uint32_t client) __attribute__((nonnull));
 void podrun_stream(struct podrun *run, uint32_t client) __attribute__((nonnull));
+void podrun_attach(struct podrun *run, uint32_t client) __attribute__((nonnull));
+void podrun_endpoints(struct podrun *run, uint32_t client) __attribute__((nonnull));
+void podrun_winsize(struct podrun *run, uint32_t client) __attribute__((nonnull));
 
 #endif

@@ -137,12 +137,31 @@ static void open_logs(struct podrun *run)
 		log_warn("%s", err.msg);
 }
 
+/* The streams of an app that are for clients (rkt-behaviour 7.9). */
+static unsigned offered_streams(const struct podrun *run, const struct pod_app *app)
+{
+	unsigned bits = 0;
+
+	if (run->plan_args.interactive)
+		return 0;
+	if (pod_app_has_tty(app))
+		return ATTACH_BIT(AGENT_TTY);
+	if (app->in == POD_STDIO_STREAM)
+		bits |= ATTACH_BIT(AGENT_STDIN);
+	if (app->out == POD_STDIO_STREAM)
+		bits |= ATTACH_BIT(AGENT_STDOUT);
+	if (app->errout == POD_STDIO_STREAM)
+		bits |= ATTACH_BIT(AGENT_STDERR);
+	return bits;
+}
+
 static void make_streams(struct podrun *run)
 {
 	struct stream_app apps[PLAN_APPS_MAX];
 	bool input = false;
 
 	open_logs(run);
+	attach_new(run->guest->vsock, &run->loop, &run->attach);
 
 	for (unsigned i = 0; i < run->pod.napps; i++) {
 		const struct pod_app *app = &run->pod.apps[i];
@@ -153,7 +172,9 @@ static void make_streams(struct podrun *run)
 			.discard_out = app->out == POD_STDIO_NULL,
 			.discard_err = app->errout == POD_STDIO_NULL,
 			.log = run->log[i],
+			.attach = run->attach,
 		};
+		attach_offer(run->attach, i, offered_streams(run, app));
 		input |= (apps[i].flags & (PLAN_STDIN | PLAN_TTY)) != 0;
 	}
 	streams_new(run->guest->vsock, &run->loop, apps, run->pod.napps, input ? STDIN_FILENO : -1,

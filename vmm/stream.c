@@ -190,6 +190,13 @@ bool streams_accept(struct streams *st, unsigned conn)
 
 static void bind_input(struct streams *st, unsigned app, unsigned conn)
 {
+	const struct app *a = &st->apps[app];
+
+	if (a->offered & (ATTACH_BIT(AGENT_STDIN) | ATTACH_BIT(AGENT_TTY))) {
+		st->slot[conn].attach_in = true;
+		attach_input(a->attach, app, conn);
+		return;
+	}
 	if (st->in.fd >= 0 && st->in.app == app) {
 		st->in.conn = (int)conn;
 		in_pump(st);
@@ -210,6 +217,8 @@ static bool bind_stream(struct streams *st, struct slot *slot, unsigned conn)
 	    hello.kind > AGENT_TTY)
 		return false;
 	app = &st->apps[hello.app];
+	slot->app = hello.app;
+	slot->kind = hello.kind;
 	if ((hello.kind == AGENT_TTY) != !!(app->flags & PLAN_TTY))
 		return false;
 	if (hello.kind == AGENT_STDIN) {
@@ -229,6 +238,11 @@ static bool bind_stream(struct streams *st, struct slot *slot, unsigned conn)
 	if (hello.kind == AGENT_TTY)
 		bind_input(st, hello.app, conn);
 	return true;
+}
+
+static bool is_for_clients(const struct streams *st, const struct slot *slot)
+{
+	return slot->bound && st->apps[slot->app].offered & ATTACH_BIT(slot->kind);
 }
 
 size_t streams_data(struct streams *st, unsigned conn, const struct iovec *iov, unsigned n,
@@ -263,6 +277,8 @@ size_t streams_data(struct streams *st, unsigned conn, const struct iovec *iov, 
 	st->current = (int)conn;
 	took = take_output(st, slot->out, rest, m, len - head);
 	st->current = -1;
+	if (is_for_clients(st, slot))
+		attach_output(st->apps[slot->app].attach, slot->app, slot->kind, rest, m, took);
 	if (slot->out->log)
 		applog_write(slot->out->log, slot->out->is_stderr, rest, m, took);
 	return head + took;
@@ -274,6 +290,9 @@ void streams_eof(struct streams *st, unsigned conn)
 
 	if (!out)
 		return;
+	if (is_for_clients(st, &st->slot[conn]))
+		attach_output_end(st->apps[st->slot[conn].app].attach, st->slot[conn].app,
+				  st->slot[conn].kind);
 	out->eof = true;
 	finish_line(st, out);
 }
@@ -282,6 +301,8 @@ void streams_writable(struct streams *st, unsigned conn)
 {
 	if (st->in.conn == (int)conn)
 		in_pump(st);
+	else if (st->slot[conn].attach_in)
+		attach_input_writable(st->apps[st->slot[conn].app].attach, st->slot[conn].app);
 }
 
 void streams_closed(struct streams *st, unsigned conn)
@@ -290,6 +311,8 @@ void streams_closed(struct streams *st, unsigned conn)
 		st->in.conn = -1;
 		in_watch(st, false);
 	}
+	if (st->slot[conn].attach_in)
+		attach_input_closed(st->apps[st->slot[conn].app].attach, st->slot[conn].app);
 	st->slot[conn].used = false;
 }
 
@@ -382,7 +405,8 @@ static void in_open(struct streams *st, int fd)
 	st->in.fd = st->in.own_fd = -1;
 	st->in.conn = -1;
 	for (unsigned i = 0; i < st->napps && st->in.fd < 0; i++) {
-		if (fd < 0 || !(st->apps[i].flags & (PLAN_TTY | PLAN_STDIN)))
+		if (fd < 0 || !(st->apps[i].flags & (PLAN_TTY | PLAN_STDIN)) ||
+		    st->apps[i].offered & (ATTACH_BIT(AGENT_STDIN) | ATTACH_BIT(AGENT_TTY)))
 			continue;
 		st->in.app = i;
 		st->in.kind = sink_fd_kind(fd, O_RDONLY, &st->in.own_fd);
@@ -406,10 +430,14 @@ void streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *a
 		const struct stream_app *app = &apps[i / 2];
 		struct output *o = &st->apps[i / 2].out[i % 2];
 		bool discard = i % 2 ? app->discard_err : app->discard_out;
+		unsigned offered = app->attach ? attach_offered(app->attach, i / 2) : 0;
+		unsigned kind = offered & ATTACH_BIT(AGENT_TTY) ? AGENT_TTY : AGENT_STDOUT + i % 2;
 
 		st->apps[i / 2].flags = app->flags;
 		o->name = app->name;
-		o->sink = discard ? NULL : &st->sink[i % 2];
+		st->apps[i / 2].attach = app->attach;
+		st->apps[i / 2].offered = offered;
+		o->sink = discard || offered & ATTACH_BIT(kind) ? NULL : &st->sink[i % 2];
 		o->log = discard ? NULL : app->log;
 		o->is_stderr = i % 2;
 		if (napps > 1)

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "vmm/agent_proto.h"
 #include "vmm/applog.h"
+#include "vmm/attach.h"
 #include "vmm/loop.h"
 #include "vmm/vsock.h"
 
@@ -27,6 +28,7 @@ struct stream_app {
 	uint32_t flags;		       /* PLAN_FLAGS: PLAN_TTY and PLAN_STDIN */
 	bool discard_out, discard_err; /* stdio mode null */
 	struct applog *log;	       /* what it writes is kept there too, borrowed; or NULL */
+	struct attach *attach; /* streams it offers there are for clients, borrowed; or NULL */
 };
 
 struct streams;

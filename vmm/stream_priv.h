@@ -35,6 +35,8 @@ struct output {
 struct app {
 	uint32_t flags;
 	bool in_dialled;
+	struct attach *attach; /* NULL: no stream is for clients */
+	unsigned offered;      /* ATTACH_BIT() of those that are */
 	struct output out[2];
 };
 
@@ -44,6 +46,9 @@ struct slot {
 	uint8_t header[sizeof(struct agent_stream)];
 	unsigned header_len;
 	struct output *out; /* NULL: input */
+	bool attach_in;	    /* clients give the input of that app */
+	unsigned app;
+	uint8_t kind;
 };
 
 struct streams {

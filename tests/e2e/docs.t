@@ -3,6 +3,9 @@
 # Every command has its page, and the pages tell of the options there are.
 . tests/e2e/tap.sh
 
+# the pages tell of everything there can be
+export RKT_EXPERIMENT_ATTACH=true
+
 run "$TRIPOD" help
 commands=$(printf '%s\n' "$out" | sed -n '/^COMMANDS:/,/^$/s/^	\([a-z -]*\)	.*/\1/p')
 ok 'there are commands' test "$(echo "$commands" | wc -l)" -gt 5

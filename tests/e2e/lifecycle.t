@@ -42,7 +42,8 @@ is 'cat-manifest shows it' "$status" 0
 short=$(echo "$uuid" | cut -c1-9 | tr a-f A-F)
 run_tripod run-prepared --hostname=box "$short"
 is "run-prepared ends with stage1's status, UUID shortened" "$status" 7
-is 'stage1 is called as by run' "$(grep ^arg= "$LOG" | tr '\n' ' ')" "arg=--hostname=box arg=$uuid "
+is 'stage1 is called as by run' "$(grep ^arg= "$LOG" | grep -v local-config | tr '\n' ' ')" \
+	"arg=--hostname=box arg=$uuid "
 is 'the lock descriptor is the pod directory' "$(sed -n 's/^fd-is=//p' "$LOG")" "$DATA/pods/run/$uuid"
 is 'the lock is held' "$(sed -n 's/^lock=//p' "$LOG")" held
 run_tripod status "$uuid"
