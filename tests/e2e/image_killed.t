@@ -15,36 +15,7 @@ exit 0
 EOM
 make_app "$WORK/app.aci" web
 mkdir "$WORK/layouts"
-# two images that share a layer
-python3 - "$WORK/layouts" <<'EOM'
-import gzip, hashlib, io, json, os, sys, tarfile
-
-def layer(name):
-    buf = io.BytesIO()
-    with tarfile.open(fileobj=buf, mode="w") as tar:
-        info = tarfile.TarInfo(name)
-        info.size = 5000
-        tar.addfile(info, io.BytesIO(name.encode() * 5000))
-    return buf.getvalue()
-
-for image, names in {"one": ["base", "one"], "two": ["base", "two"]}.items():
-    out = f"{sys.argv[1]}/{image}"
-    os.makedirs(out + "/blobs/sha256")
-    def blob(data, media):
-        digest = hashlib.sha256(data).hexdigest()
-        open(f"{out}/blobs/sha256/{digest}", "wb").write(data)
-        return {"mediaType": "application/vnd.oci.image." + media,
-                "digest": "sha256:" + digest, "size": len(data)}
-    tars = [layer(n) for n in names]
-    config = {"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/x"]}, "rootfs": {
-        "type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(t).hexdigest() for t in tars]}}
-    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                "config": blob(json.dumps(config).encode(), "config.v1+json"),
-                "layers": [blob(t, "layer.v1.tar") for t in tars]}
-    json.dump({"schemaVersion": 2, "manifests": [blob(json.dumps(manifest).encode(),
-              "manifest.v1+json")]}, open(out + "/index.json", "w"))
-    json.dump({"imageLayoutVersion": "1.0.0"}, open(out + "/oci-layout", "w"))
-EOM
+python3 tests/e2e/layouts.py "$WORK/layouts"
 if ! strace -qq -o /dev/null true 2>/dev/null; then
 	skip_all 'no ptrace here'
 fi
