@@ -5,7 +5,7 @@
 
 /*
  * The words come from the tables. Files are completed where nothing better is known; pod UUIDs come
- * from "list" (its first column, as rkt's own completion does).
+ * from "list" (its first column, as rkt's own completion does), images of the store from "image list".
  */
 
 static void print_flags(const struct option *table)
@@ -46,6 +46,9 @@ static void print_arguments(const char *prog, const struct command *command)
 	else if (strstr(command->args, "UUID"))
 		printf(":*) words=$(%s list --no-legend --full 2>/dev/null | cut -f1 | grep .) "
 		       ";;\n",
+		       prog);
+	else if (strcmp(command->args, "IMAGE...") == 0 || str_ends_with(command->args, "] IMAGE"))
+		printf(":*) words=$(%s image list --no-legend --fields=name 2>/dev/null) ;;\n",
 		       prog);
 	else
 		printf(":*) compopt -o default; return ;;\n");
