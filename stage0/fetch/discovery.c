@@ -71,7 +71,6 @@ char *discovery_render(const char *tmpl, const char *name, struct json_object *l
 		cleanup_free char *variable = NULL;
 
 		str_addn(&url, tmpl, (size_t)(open - tmpl));
-		tmpl = open;
 		if (!*open)
 			break;
 		if (!close)

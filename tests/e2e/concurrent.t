@@ -113,8 +113,7 @@ work collect image gc --grace-period=0s &
 work pods gc --grace-period=0s &
 workers='update again new run render remove collect pods'
 n=0
-# shellcheck disable=SC2086 # a list of words
-while [ "$(cd "$WORK" && ls $(printf '%s.turns ' $workers) 2>/dev/null | wc -l)" -lt 8 ] &&
+while [ "$(find "$WORK" -maxdepth 1 -name '*.turns' | wc -l)" -lt "$(echo "$workers" | wc -w)" ] &&
 	[ $n -lt $((CONCURRENT_SECONDS * 10 + 1200)) ]; do
 	sleep 0.1
 	n=$((n + 1))
