@@ -93,6 +93,9 @@ struct http_request {
 	unsigned deadline_ms; /* for everything, tries included; 0: none */
 	int cancel_fd;	      /* becomes readable: -ECANCELED; 0 or less: none */
 	struct http_sink sink;
+	/* Told before a pause: why, and for how long. May be NULL. */
+	void (*notice)(void *arg, const char *line);
+	void *notice_arg;
 };
 
 struct http_response {

@@ -164,6 +164,20 @@ static bool wait_ms(const struct http_request *request, uint64_t ms)
 	return n <= 0;
 }
 
+static void tell(const struct http_work *work, enum http_end end, struct error *why, uint64_t ms)
+{
+	const struct http_request *request = work->request;
+	cleanup_free char *line = NULL;
+
+	if (!request->notice)
+		return;
+	if (end == HTTP_DONE)
+		http_status_error(work->response, why);
+	line = xasprintf("%s; once more in %llu s", why->msg,
+			 (unsigned long long)DIV_ROUND_UP(ms, 1000));
+	request->notice(request->notice_arg, line);
+}
+
 static int perform(struct http_work *work, const struct url *url, struct error *err)
 {
 	unsigned failed = 0;
@@ -184,6 +198,7 @@ static int perform(struct http_work *work, const struct url *url, struct error *
 				*err = why;
 			return end == HTTP_DONE ? 0 : code;
 		}
+		tell(work, end, &why, ms);
 		if (!wait_ms(work->request, ms))
 			return error_set(err, -ECANCELED, "%s: was ended", url->display);
 	}

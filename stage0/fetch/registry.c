@@ -138,6 +138,8 @@ int endpoint_perform(struct endpoint *ep, const char *path, struct http_request 
 	request->url = url;
 	request->allow_http = !ep->tls;
 	request->insecure_tls = ep->insecure_tls;
+	request->notice = ep->options->warn;
+	request->notice_arg = ep->options->priv;
 	for (unsigned asked = 0;; asked++) {
 		cleanup(wipe) char *header = NULL;
 		bool progress;

@@ -46,7 +46,10 @@ struct registry_options {
 	 * total are here; the last call has done. Blobs are told apart by their digest.
 	 */
 	void (*progress)(void *priv, const char *digest, uint64_t now, uint64_t total, bool done);
-	/* What the user should know: a notice of plain http to a loopback address, a mirror that failed. */
+	/*
+	 * What the user should know: plain http to a loopback address, a mirror that failed, a pause
+	 * before another try. From the threads of downloads, too.
+	 */
 	void (*warn)(void *priv, const char *line);
 };
 

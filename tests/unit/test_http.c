@@ -265,6 +265,27 @@ static void failures_that_pass_are_tried_again(void **state)
 	assert_int_equal(httpd_logged(httpd, "/status/502?times=7"), 1);
 }
 
+static void take_notice(void *arg, const char *line)
+{
+	str_addf(arg, "%s\n", line);
+}
+
+static void pauses_are_told(void **state)
+{
+	struct httpd *httpd = *state;
+	cleanup_str struct str lines = STR_INIT;
+	cleanup_get status = {.request = {.notice = take_notice, .notice_arg = &lines}},
+		    cut = {.request = {.notice = take_notice, .notice_arg = &lines}};
+
+	get(httpd->client, httpd->http, "/status/504?times=1&secret", &status);
+	assert_int_equal(status.response.status, 200);
+	assert_non_null(strstr(str_get(&lines), "/status/504: bad HTTP status code: 504"));
+	assert_non_null(strstr(str_get(&lines), "; once more in "));
+	assert_null(strstr(str_get(&lines), "secret"));
+	get(httpd->client, httpd->http, "/cut/300000/1234", &cut);
+	assert_non_null(strstr(str_get(&lines), "/cut/300000/1234: the connection was lost"));
+}
+
 static void a_server_is_given_the_time_it_asks_for(void **state)
 {
 	struct httpd *httpd = *state;
@@ -666,6 +687,7 @@ int main(void)
 		cmocka_unit_test(redirects_to_strange_places_are_refused),
 		cmocka_unit_test(credentials_stay_with_their_server),
 		cmocka_unit_test(failures_that_pass_are_tried_again),
+		cmocka_unit_test(pauses_are_told),
 		cmocka_unit_test(a_server_is_given_the_time_it_asks_for),
 		cmocka_unit_test(statuses_that_stay_are_told_at_once),
 		cmocka_unit_test(a_download_goes_on_where_it_broke_off),
