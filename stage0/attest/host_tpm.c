@@ -52,8 +52,8 @@ int host_tpm_find(const char *tcti, struct error *err)
 {
 	const char *device = strchr(HOST_TPM_DEFAULT, ':') + 1;
 
-	if (!tcti && access(device, F_OK) < 0)
-		return error_set(err, -ENOENT, "the host has no TPM: %s: %s", device,
+	if (!tcti && access(device, R_OK | W_OK) < 0)
+		return error_set(err, -ENOENT, "the host has no TPM for us: %s: %s", device,
 				 strerror(errno));
 	return 0;
 }

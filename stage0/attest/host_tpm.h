@@ -24,7 +24,7 @@ struct host_tpm;
 int host_tpm_use_parse(const char *text, enum host_tpm_use *ret, struct error *err)
 	__attribute__((nonnull));
 
-/* Whether there may be one. -ENOENT: the default's device is not there. */
+/* Whether there may be one. -ENOENT: the default's device is not there, or not for this user. */
 int host_tpm_find(const char *tcti, struct error *err) __attribute__((nonnull(2)));
 
 /*

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # attest expected: reference values, computed without a pod. Each part has its PCR, and only that.
 . tests/e2e/tap.sh
+. tests/e2e/stub.sh
 
 attest=$TOP/tests/e2e/attest.py
 app=$IMAGES/busybox.aci
@@ -80,7 +81,59 @@ is '--tpm-ca needs a TPM' "$status $err" '254 run: --tpm-ca goes with --tpm=on o
 run_tripod run --host-tpm=on --host-tcti=swtpm:host=127.0.0.1,port=1 "$app"
 is "a host's TPM that must be there and is not is an error" "$status" 254
 like 'which is told too' "$err" "^run: the host's TPM: no connection by swtpm:host=127.0.0.1,port=1"
-is 'before there is a pod' "$(ls "$DATA/pods/run")" ''
+is 'and the pod is gone' "$(ls "$DATA/pods/run")" ''
+# the host's TPM, with a stage1 of a few lines
+stub_pids=
+make_app "$WORK/app.aci" web
+make_stage1 "$WORK/stub.aci" 6 <<'EOM'
+#!/bin/sh
+exit 7
+EOM
+stub_run()
+{
+	run_tripod run --stage1-path="$WORK/stub.aci" "$@" "$WORK/app.aci"
+}
+stub_run --host-tcti=swtpm:host=127.0.0.1,port=1
+is "a host's TPM that may be there and is not is none" "$status" 7
+like 'though told when it was named' "$err" \
+	"run: the launch is not recorded: the host's TPM: no connection by swtpm:"
+stub_run --host-tpm=off --host-tcti=swtpm:host=127.0.0.1,port=1
+unlike 'and not looked for with --host-tpm=off' "$status $err" "not recorded|the host's TPM"
+mkdir "$WORK/host-tpm"
+# shellcheck disable=SC2046 # two words
+set -- $(TRIPOD_TEST=$WORK "$attest" swtpm "$WORK/host-tpm")
+for _ in 1 2 3 4; do
+	stub_run --host-tpm=on --host-tcti="swtpm:host=127.0.0.1,port=$2" &
+	stub_pids="$stub_pids $!"
+done
+for pid in $stub_pids; do
+	wait "$pid"
+done
+is 'launches at once are recorded one after the other' "$(wc -l <"$DATA/host-tpm")" 5
+is 'each of them' "$(for record in "$DATA"/pods/run/*/host-record; do
+	sha256sum <"$record" | cut -d' ' -f1
+done | sort)" "$(tail -n 4 "$DATA/host-tpm" | sort)"
+pcr=$(python3 - "$DATA/host-tpm" <<'EOF'
+import hashlib, pathlib, sys
+
+start, *records = map(bytes.fromhex, pathlib.Path(sys.argv[1]).read_text().split())
+for record in records:
+    start = hashlib.sha256(start + record).digest()
+print(start.hex())
+EOF
+)
+is "and they give the TPM's PCR" \
+	"$(tpm2_pcrread -T "swtpm:host=127.0.0.1,port=$2" sha256:15 | "$attest" toolpcrs)" \
+	"sha256 15 $pcr"
+record=$(cat "$DATA"/pods/run/*/host-record | head -n 1)
+like "the record is rkt's" "$record" '^rkt: Rootfs:  Manifest: \{"acVersion":.*\} Stage1 args: /.*-[0-9a-f]{12}$'
+kill "$1"
+waited=0
+while grep -q . "/proc/$1/maps" 2>/dev/null && [ "$waited" -lt 100 ]; do
+	waited=$((waited + 1))
+	sleep 0.1
+done
+
 run_tripod run --require-measured="$WORK/none" "$app"
 is 'reference values that are not there refuse' "$status" 254
 like 'and are named' "$err" "^run: --require-measured: $WORK/none"
