@@ -7,8 +7,8 @@
  * appended to the partial file, before it goes to the pipe, so that the file is never behind. A
  * connection that is lost is taken up again by the HTTP client, at the byte where it broke off; the
  * reader of the pipe sees none of it. Nothing is verified here but the size: the reader has the
- * digest. When the reader closes its end early, what it was given may be wrong, so what came from a
- * file does not stay; when the network failed, all of it does.
+ * digest. When the reader closes its end early, soon after what came from a file, that may have been
+ * wrong, and does not stay; when the network failed, or another layer, all of it does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +24,10 @@
 #include "common/util.h"
 #include "stage0/fetch/registry_priv.h"
 
-#define PIPE_SIZE    (1 << 20) /* what an unprivileged user may have */
-#define PROGRESS_NS  (100 * UINT64_C(1000000))
-#define SPLICE_CHUNK (1 << 20)
+#define PIPE_SIZE     (1 << 20) /* what an unprivileged user may have */
+#define PROGRESS_NS   (100 * UINT64_C(1000000))
+#define SUSPECT_BYTES (16 * MIB) /* more than a reader that found a fault has taken after it */
+#define SPLICE_CHUNK  (1 << 20)
 
 struct blob {
 	struct registry *registry;
@@ -216,9 +217,11 @@ fail:
 /* Whether the next try is better off without what is in the partial file. */
 static bool is_useless(const struct blob *blob, bool complete)
 {
+	if (blob->result < 0 && !blob->reader_gone && blob->result != -ECANCELED)
+		return blob->position == 0; /* the network ended it */
 	if (complete || blob->position >= blob->desc.size)
-		return blob->result == 0 || blob->reader_gone;
-	return blob->partial.have > 0 && (blob->reader_gone || blob->result == 0);
+		return true;
+	return blob->partial.have > 0 && blob->position < blob->partial.have + SUSPECT_BYTES;
 }
 
 int registry_close_blob(struct oci_origin *origin, struct oci_stream *stream, bool complete,

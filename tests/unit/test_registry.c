@@ -475,6 +475,39 @@ static void a_download_that_was_killed_goes_on(void **state)
 	}
 }
 
+static void what_a_reader_may_have_refused_does_not_stay(void **state)
+{
+	static const size_t had[] = {0, 500000};
+	struct httpd *httpd = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(had); i++) {
+		cleanup_image image = {.options.partial_min = 1};
+		struct oci_stream stream = OCI_STREAM_INIT;
+		struct scratch *scratch;
+		char piece[100];
+		uint64_t size;
+		void *temp;
+
+		assert_int_equal(scratch_setup(&temp), 0);
+		scratch = temp;
+		image.options.partial = scratch->fd;
+		open_image(httpd, httpd->tls_host, "plain/img", &image);
+		assert_int_equal(read_manifest(&image), 0);
+		if (had[i])
+			put_partial(&image, scratch, true, had[i]);
+		assert_int_equal(image.origin->ops->open_blob(image.origin, &image.layer, &stream,
+							      &image.err),
+				 0);
+		assert_true(read(stream.fd, piece, sizeof(piece)) > 0);
+		assert_int_equal(
+			image.origin->ops->close_blob(image.origin, &stream, false, &image.err), 0);
+		/* what came from the registry may go on; what came from a file may be bad */
+		assert_int_equal(has_partial(&image, scratch, &size), had[i] == 0);
+		assert_true(size < image.layer.size);
+		assert_int_equal(scratch_teardown(&temp), 0);
+	}
+}
+
 static void what_the_network_broke_is_kept(void **state)
 {
 	struct httpd *httpd = *state;
@@ -605,6 +638,7 @@ int main(void)
 		cmocka_unit_test(nothing_secret_goes_over_plain_http),
 		cmocka_unit_test(where_a_redirect_leads_gets_nothing),
 		cmocka_unit_test(a_download_that_was_killed_goes_on),
+		cmocka_unit_test(what_a_reader_may_have_refused_does_not_stay),
 		cmocka_unit_test(what_the_network_broke_is_kept),
 		cmocka_unit_test(a_partial_file_has_one_user),
 		cmocka_unit_test(mirrors_are_asked_first_and_may_fail),
