@@ -66,16 +66,20 @@ int store_record_import(struct store *store, const char *key, const struct store
 			struct error *err)
 {
 	cleanup_json struct json_object *doc = json_object_new_object();
+	struct store_image image = {.import_time = 0};
 	char path[STORE_PATH_MAX];
 	struct timespec now;
 	struct stat st;
-	struct store_image image = {.import_time = 0};
 	const char *text;
 
 	info_path(key, path);
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (fstatat(store->cas, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		store_record(store, key, &image);
+	if (image.import_time && image.latest == info->latest) {
+		store_image_used(store, key);
+		return 0;
+	}
 	json_add_int(doc, "importTime", image.import_time ? image.import_time : ns_of(&now));
 	json_add_bool(doc, "latest", info->latest);
 	text = json_text(doc);
