@@ -492,6 +492,7 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 		podnet_free(&run->shape.net);
 		return r;
 	}
+	podtpm_launch(run);
 	run->deadline_ns = deadline(POD_BOOT_DEADLINE_MS);
 	r = loop_until_done(run, err);
 	if (args->debug)

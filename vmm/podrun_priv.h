@@ -73,10 +73,11 @@ int podrun_set_up(struct podrun *run, struct error *err) __attribute__((nonnull)
 void podrun_control(struct podrun *run, uint32_t client) __attribute__((nonnull));
 
 /*
- * podtpm.c. start: beside the machine's set-up. launch: the log is made, extend it, and hold the
- * plan back until that is done. event: for LOOP_TPM. ask: a quote or the PCRs for a control client.
+ * podtpm.c. start: beside the machine's set-up. hold: keep the plan back until the launch is
+ * measured. launch: the guest runs and the log is made; measure it. event: for LOOP_TPM. ask: a quote or the PCRs for a control client.
  */
 int podtpm_start(struct podrun *run, struct error *err) __attribute__((nonnull));
+void podtpm_hold(struct podrun *run) __attribute__((nonnull));
 void podtpm_launch(struct podrun *run) __attribute__((nonnull));
 int podtpm_event(struct podrun *run, struct error *err) __attribute__((nonnull));
 void podtpm_ask(struct podrun *run, uint32_t client, enum control_verb verb)

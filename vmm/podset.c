@@ -205,7 +205,7 @@ static int make_guest(struct podrun *run, struct error *err)
 	if (guest_new(&params, &run->loop, &run->guest, err) < 0)
 		return err->code;
 	agent_init(&run->agent, run->guest->vsock, run->plan, run->plan_len, run->pod.napps);
-	podtpm_launch(run);
+	podtpm_hold(run);
 	make_streams(run);
 	relays_new(run->guest->vsock, &run->loop, &run->relays);
 	return 0;

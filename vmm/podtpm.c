@@ -18,21 +18,24 @@
 
 int podtpm_start(struct podrun *run, struct error *err)
 {
-	const struct shape *shape = &run->shape;
 	int r;
 
-	if (shape->tpm == TPM_OFF)
+	if (run->shape.tpm == TPM_OFF)
 		return 0;
-	r = tpm_new(shape->tpm == TPM_ON || shape->guest_tpm, &run->tpm, err);
+	r = tpm_new(&run->tpm, err);
 	return r < 0 ? r : loop_add(&run->loop, tpm_event_fd(run->tpm), EPOLLIN, LOOP_TPM, 0, err);
+}
+
+void podtpm_hold(struct podrun *run)
+{
+	if (run->tpm)
+		agent_hold(&run->agent);
 }
 
 void podtpm_launch(struct podrun *run)
 {
-	if (!run->tpm)
-		return;
-	agent_hold(&run->agent);
-	tpm_measure(run->tpm, &run->guest->log);
+	if (run->tpm)
+		tpm_measure(run->tpm, &run->guest->log);
 }
 
 /* It is known whether there is a TPM: without one that should be there nothing runs. */
@@ -42,11 +45,11 @@ static int on_state(struct podrun *run, struct error *err)
 
 	switch (tpm_get_state(run->tpm, &why)) {
 	case TPM_FAILED:
-		if (why.code == -ENOENT)
-			return error_set(err, -ENOENT, "a TPM is asked for: %s (package swtpm)",
-					 why.msg);
 		return error_set(err, why.code, "the pod's TPM: %s", why.msg);
 	case TPM_ABSENT:
+		if (run->shape.tpm == TPM_ON || run->shape.guest_tpm)
+			return error_set(err, why.code, "a TPM is asked for: %s (package swtpm)",
+					 why.msg);
 		log_debug("swtpm is not installed; the pod has no TPM");
 		break;
 	case TPM_READY:

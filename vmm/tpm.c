@@ -6,7 +6,10 @@
  * that on itself first, which the child inherits; the other threads are not touched. The state of a
  * TPM nobody prepared is in a tmpfs of that namespace and ends with the two.
  *
- * After the launch the thread is jailed like a vCPU's and allocates nothing.
+ * The confinement is made beside the machine's set-up, which costs next to nothing; the process is
+ * started when the guest runs: on a small host it would take the processor from what the guest waits
+ * for. It is up milliseconds later, long before init asks for the plan. After the launch the thread
+ * is jailed like a vCPU's and allocates nothing.
  */
 #include "vmm/tpm.h"
 
@@ -37,12 +40,12 @@
 #define STATE_FILES_MAX 16 /* files whose owner is changed: swtpm writes two or three */
 
 struct tpm {
-	bool required;
 	struct swtpm swtpm;
 	struct tis tis;
 	pthread_t thread;
 	int event_fd;
-	bool ready; /* atomic: the registers are there */
+	bool missing; /* the thread's: swtpm can not be executed */
+	bool ready;   /* atomic: the registers are there */
 	uint8_t auth[TPM_AUTH_SIZE];
 
 	pthread_mutex_t lock; /* of all below */
@@ -156,7 +159,8 @@ static int become_nobody(struct error *err)
 	return 0;
 }
 
-static int start(struct tpm *tpm, struct error *err)
+/* What takes privileges, and leaves none. *ret: the directory of state. */
+static int confine(int *ret, struct error *err)
 {
 	cleanup_fd int state = -1;
 	bool private = false;
@@ -167,28 +171,45 @@ static int start(struct tpm *tpm, struct error *err)
 	if (r == 0)
 		r = become_nobody(err);
 	if (r == 0)
-		r = swtpm_start(&tpm->swtpm, state, err);
-	if (r == 0)
-		r = swtpm_power_on(&tpm->swtpm, err);
-	if (r == 0 && getrandom(tpm->auth, sizeof(tpm->auth), 0) != sizeof(tpm->auth))
-		r = error_errno(err, "getrandom");
-	return r == 0 ? jail_vcpu(err) : r;
+		*ret = take_fd(&state);
+	return r;
 }
 
-/* Wait for the launch's log and extend it. -ECANCELED when there will be none. */
-static int measure(struct tpm *tpm, struct error *err)
+/* Wait for the launch's log. NULL when there will be none. */
+static const struct eventlog *wait_log(struct tpm *tpm)
 {
 	const struct eventlog *log;
-	int r;
 
 	pthread_mutex_lock(&tpm->lock);
 	while (!tpm->log && !tpm->quit)
 		pthread_cond_wait(&tpm->changed, &tpm->lock);
 	log = tpm->log;
 	pthread_mutex_unlock(&tpm->lock);
+	return log;
+}
+
+static int launch(struct tpm *tpm, struct error *err)
+{
+	cleanup_fd int state = -1;
+	const struct eventlog *log;
+	int r = confine(&state, err);
+
+	log = wait_log(tpm);
+	if (r < 0)
+		return r;
 	if (!log)
 		return error_set(err, -ECANCELED, "nothing is launched");
-	r = swtpm_extend_log(&tpm->swtpm, log->data, log->len, err);
+	r = swtpm_start(&tpm->swtpm, state, err);
+	/* as nobody: a directory of PATH that can not be searched looks like that, too */
+	tpm->missing = r == -ENOENT || r == -EACCES;
+	if (r == 0)
+		r = swtpm_power_on(&tpm->swtpm, err);
+	if (r == 0 && getrandom(tpm->auth, sizeof(tpm->auth), 0) != sizeof(tpm->auth))
+		r = error_errno(err, "getrandom");
+	if (r == 0)
+		r = jail_vcpu(err);
+	if (r == 0)
+		r = swtpm_extend_log(&tpm->swtpm, log->data, log->len, err);
 	return r < 0 ? r : swtpm_own_platform(&tpm->swtpm, tpm->auth, sizeof(tpm->auth), err);
 }
 
@@ -236,16 +257,10 @@ static void *body(void *arg)
 {
 	struct tpm *tpm = arg;
 	struct error err = ERROR_INIT;
-	int r = start(tpm, &err);
+	int r = launch(tpm, &err);
 
-	if (r == 0)
-		r = measure(tpm, &err);
-	if (r == -ENOENT && tpm->swtpm.pid < 0 && !tpm->required) {
-		set_state(tpm, TPM_ABSENT, NULL);
-		return NULL;
-	}
 	if (r < 0) {
-		set_state(tpm, TPM_FAILED, &err);
+		set_state(tpm, tpm->missing ? TPM_ABSENT : TPM_FAILED, &err);
 		/* not the thread's end, but for tpm_free(): it would be swtpm's, too */
 		serve(tpm);
 		return NULL;
@@ -258,14 +273,13 @@ static void *body(void *arg)
 
 /* The others' side */
 
-int tpm_new(bool required, struct tpm **ret, struct error *err)
+int tpm_new(struct tpm **ret, struct error *err)
 {
 	struct tpm *tpm = xcalloc(1, sizeof(*tpm));
 	sigset_t blocked, old;
 	pthread_attr_t attr;
 	int r;
 
-	tpm->required = required;
 	tpm->swtpm = (struct swtpm)SWTPM_NONE;
 	tpm->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (tpm->event_fd < 0) {
@@ -333,7 +347,7 @@ enum tpm_state tpm_get_state(struct tpm *tpm, struct error *err)
 
 	pthread_mutex_lock(&tpm->lock);
 	state = tpm->state;
-	if (state == TPM_FAILED)
+	if (state == TPM_FAILED || state == TPM_ABSENT)
 		*err = tpm->error;
 	pthread_mutex_unlock(&tpm->lock);
 	return state;

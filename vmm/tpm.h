@@ -16,9 +16,8 @@
  * A pod's TPM: the swtpm process, the launch measured into it, the guest's registers, the host's
  * quotes.
  *
- * Everything that waits for swtpm is done by a thread of its own: start it, confined; bring it up
- * beside the machine's set-up; extend the launch's log; take the platform hierarchy for the host;
- * then quotes, one after the other. What came of it is told to the loop through an eventfd and taken
+ * Everything that waits for swtpm is done by a thread of its own: confine itself; start it and bring
+ * it up; extend the launch's log; take the platform hierarchy for the host; then quotes, one after the other. What came of it is told to the loop through an eventfd and taken
  * with tpm_take_event(). The thread ends with the process.
  *
  * Until the launch is measured the registers are not there (all ones), so nothing can be extended
@@ -31,7 +30,7 @@
 enum tpm_state {
 	TPM_STARTING,
 	TPM_READY,  /* the launch is measured */
-	TPM_ABSENT, /* swtpm is not installed, and nobody insists */
+	TPM_ABSENT, /* swtpm is not installed: error has its name */
 	TPM_FAILED, /* error says why */
 };
 
@@ -61,17 +60,16 @@ struct tpm;
 
 /*
  * Start the thread. event_fd becomes readable when tpm_take_event() has something; it is the tpm's.
- * required: without swtpm the pod fails. -E...: the thread could not be made.
  */
-int tpm_new(bool required, struct tpm **ret, struct error *err) __attribute__((nonnull));
+int tpm_new(struct tpm **ret, struct error *err) __attribute__((nonnull));
 int tpm_event_fd(const struct tpm *tpm) __attribute__((nonnull));
 
-/* Give the launch's log to be extended; it must live as long. To be called once. */
+/* Start swtpm and extend the launch's log, which must live as long. To be called once. */
 void tpm_measure(struct tpm *tpm, const struct eventlog *log) __attribute__((nonnull));
 
 /* What has happened; call until TPM_EVENT_NONE. *ret is written with TPM_EVENT_ANSWER. */
 enum tpm_event tpm_take_event(struct tpm *tpm, struct tpm_answer *ret) __attribute__((nonnull));
-/* The state now; with TPM_FAILED *err is why. */
+/* The state now; with TPM_FAILED and TPM_ABSENT *err is why. */
 enum tpm_state tpm_get_state(struct tpm *tpm, struct error *err) __attribute__((nonnull));
 
 /* Queue a request, which is answered by an event. False when too many are waiting. */

@@ -58,7 +58,7 @@ static void a_launch_is_extended_and_quoted(void **state)
 	struct pcrs want;
 
 	enter(*state);
-	assert_int_equal(tpm_new(true, &tpm, &err), 0);
+	assert_int_equal(tpm_new(&tpm, &err), 0);
 	tpm_bus_read(tpm, 0, &access, 1);
 	assert_int_equal(access, 0xff); /* not there before the launch is measured */
 	tpm_measure(tpm, &log);
@@ -138,7 +138,7 @@ static struct tpm *launched(struct eventlog *log)
 	struct tpm *tpm = NULL;
 
 	*log = make_log();
-	assert_int_equal(tpm_new(true, &tpm, &err), 0);
+	assert_int_equal(tpm_new(&tpm, &err), 0);
 	tpm_measure(tpm, log);
 	assert_int_equal(wait_event(tpm, &answer), TPM_EVENT_STATE);
 	if (tpm_get_state(tpm, &err) != TPM_READY)
