@@ -99,6 +99,15 @@ int verify_start(const struct keyring *keys, const void *signature, size_t len, 
 	return 0;
 }
 
+/* The child takes no more: what it said, or how it ended. */
+static int died(struct verify *verify, struct error *err)
+{
+	cleanup_free struct signers *signers = xcalloc(1, sizeof(*signers));
+	int r = finish(&verify->child, verify->nfiles, signers, err);
+
+	return r < 0 ? r : error_set(err, -EPIPE, "the verifier of signatures ended early");
+}
+
 int verify_write(struct verify *verify, const void *bytes, size_t len, struct error *err)
 {
 	const char *p = bytes;
@@ -115,6 +124,8 @@ int verify_write(struct verify *verify, const void *bytes, size_t len, struct er
 			if (n > 0)
 				n = 0;
 		}
+		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+			return died(verify, err);
 		if (n < 0 && errno != EINTR)
 			return error_errno(err, "the verifier of signatures");
 		if (n > 0) {
@@ -150,9 +161,7 @@ int verify_bytes(const struct keyring *keys, const void *signature, size_t signa
 	if (r < 0)
 		return r;
 	r = verify_write(verify, bytes, len, err);
-	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
-		return r;
-	return verify_finish(verify, ret, err);
+	return r < 0 ? r : verify_finish(verify, ret, err);
 }
 
 int verify_signers(const struct keyring *keys, const void *signature, size_t len,

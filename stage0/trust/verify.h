@@ -83,7 +83,7 @@ int verify_issuer(const struct keyring *keys, const char *name, const void *sign
 /* Start. keys and signature are not needed any longer afterwards. The caller frees *ret. */
 int verify_start(const struct keyring *keys, const void *signature, size_t len, struct verify **ret,
 		 struct error *err) __attribute__((nonnull));
-/* Feed the next bytes; blocks when the child is behind. -EPIPE: it died, verify_finish() says why. */
+/* Feed the next bytes; blocks when the child is behind. After a failure only verify_free() may follow. */
 int verify_write(struct verify *verify, const void *bytes, size_t len, struct error *err)
 	__attribute__((nonnull));
 /* The stream is complete. Call once; only verify_free() may follow. */

@@ -693,6 +693,48 @@ static void test_hostile_signatures_end_in_a_refusal(void **state)
 	free(body.p);
 }
 
+/* Kill the only child there is. */
+static void kill_child(void)
+{
+	cleanup_free char *path = xasprintf("/proc/self/task/%d/children", getpid()), *text = NULL;
+	struct error err = ERROR_INIT;
+	size_t len;
+	int pid;
+
+	assert_int_equal(file_read(AT_FDCWD, path, 4096, &text, &len, &err), 0);
+	pid = (int)strtol(text, NULL, 10);
+	assert_true(pid > 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
+static void test_a_verifier_that_dies_fails_the_write_and_says_how(void **state)
+{
+	cleanup_free char *much = xcalloc(1, 1 << 20), *signature = NULL;
+	cleanup_keyring struct keyring *keys = NULL;
+	struct error err = ERROR_INIT;
+	struct world world;
+	size_t len;
+
+	world_init(&world, state);
+	trust(&world.dirs, NULL, "good.key.asc");
+	signature = fixture("good.aci.asc", &len);
+	assert_int_equal(keyring_load(&world.dirs, NULL, &keys, &err), 0);
+	for (int finish = 0; finish < 2; finish++) {
+		cleanup_free struct signers *signers = xcalloc(1, sizeof(*signers));
+		cleanup_verify struct verify *verify = NULL;
+		int r = 0;
+
+		assert_int_equal(verify_start(keys, signature, len, &verify, &err), 0);
+		kill_child();
+		for (int i = 0; !finish && r == 0 && i < 64; i++)
+			r = verify_write(verify, much, 1 << 20, &err);
+		if (finish)
+			r = verify_finish(verify, signers, &err);
+		assert_int_equal(r, -EPROTO);
+		assert_non_null(strstr(err.msg, "killed by signal 9"));
+	}
+}
+
 /* What the verifier's child tries when it was taken over. */
 static int break_out(void *arg, void *result, struct error *err)
 {
@@ -754,6 +796,7 @@ int main(void)
 		TEST(test_a_key_of_too_many_parts_is_refused_at_once),
 		TEST(test_a_key_that_does_not_end_or_hides_is_refused),
 		TEST(test_hostile_signatures_end_in_a_refusal),
+		TEST(test_a_verifier_that_dies_fails_the_write_and_says_how),
 		TEST(test_a_strict_host_takes_no_expired_keys),
 		TEST(test_the_verifier_can_open_nothing_and_reach_nobody),
 	};
