@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/clock.h"
 #include "common/encode.h"
@@ -171,12 +172,21 @@ static int take_token(struct auth *auth, const struct str *body, const char *wha
 	return 0;
 }
 
+/* Is it the registry's own host? What was said of its certificate is then said of this one. */
+static bool is_registry(const struct auth *auth, const struct url *realm)
+{
+	const char *host = auth->place.host;
+	size_t len = strlen(realm->host);
+
+	return strncasecmp(host, realm->host, len) == 0 && (host[len] == '\0' || host[len] == ':');
+}
+
 static void fill_request(const struct auth *auth, const struct url *realm,
 			 struct http_request *request)
 {
 	*request = (struct http_request){
 		.allow_http = !auth->place.tls,
-		.insecure_tls = auth->place.insecure_tls,
+		.insecure_tls = auth->place.insecure_tls && is_registry(auth, realm),
 		.body_max = AUTH_TOKEN_RESPONSE_MAX,
 		.deadline_ms = AUTH_REALM_DEADLINE_MS,
 		.url = realm->text,
