@@ -106,7 +106,11 @@ static int add_exec(struct convert *convert, struct error *err)
 	return 0;
 }
 
-/* "user", "user:group"; without a group it is named like the user, as docker2aci does. */
+/*
+ * "user", "user:group"; without a group it is named like the user, as docker2aci does. OCI's rule is
+ * another one, the groups /etc/passwd and /etc/group give the user, which appc has no words for: the
+ * annotation appc.io/docker/user has the string as it is (images.md 17.2).
+ */
 static int add_user(struct convert *convert, struct error *err)
 {
 	const char *text = "", *colon;
@@ -228,12 +232,36 @@ static bool parse_port(const char *text, unsigned long long *first, unsigned lon
 	return !dash || (str_to_u64(dash + 1, UINT16_MAX, last) && *last >= *first);
 }
 
+/* What there was before ExposedPorts: a list of "PORT", where the host's port may come first. */
+static int port_specs(struct convert *convert, struct strv *ret, struct error *err)
+{
+	struct json_object *list = NULL;
+	int r = json_get_array(convert->config, "PortSpecs", &list, err);
+
+	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++) {
+		struct json_object *item = json_object_array_get_idx(list, i);
+		const char *text = json_object_get_string(item), *colon;
+
+		if (!json_object_is_type(item, json_type_string) || i >= ITEMS_MAX)
+			return error_set(err, -EBADMSG, "config: PortSpecs is no list of strings");
+		colon = strrchr(text, ':');
+		strv_add(ret, colon ? colon + 1 : text);
+	}
+	if (r == 0 && ret->n > 0) {
+		qsort(ret->v, ret->n, sizeof(*ret->v), compare_strings);
+		strv_add(convert->warnings, "the image names its ports in the old way (PortSpecs)");
+	}
+	return r;
+}
+
 static int add_ports(struct convert *convert, struct error *err)
 {
 	cleanup_strv struct strv keys = STRV_INIT;
 	struct json_object *list = json_object_new_array();
 	int r = sorted_keys(convert, "ExposedPorts", &keys, err);
 
+	if (r == 0 && keys.n == 0)
+		r = port_specs(convert, &keys, err);
 	json_add(convert->app, "ports", list);
 	for (size_t i = 0; r == 0 && i < keys.n; i++) {
 		cleanup_free char *name = acname_sanitize(keys.v[i]);
@@ -360,13 +388,15 @@ static int make_labels(struct json_object *config, const struct oci_source *sour
 static int make_annotations(struct convert *convert, struct json_object *config,
 			    const struct oci_source *source, struct error *err)
 {
-	const char *author = NULL, *created = NULL, *signal = NULL;
+	const char *author = NULL, *created = NULL, *signal = NULL, *user = NULL;
 	int r = json_get_string(config, "author", &author, err);
 
 	if (r == 0)
 		r = json_get_string(config, "created", &created, err);
 	if (r == 0)
 		r = json_get_string(convert->config, "StopSignal", &signal, err);
+	if (r == 0)
+		r = json_get_string(convert->config, "User", &user, err);
 	if (r < 0)
 		return r;
 	annotate(convert, "authors", author);
@@ -378,6 +408,7 @@ static int make_annotations(struct convert *convert, struct json_object *config,
 	annotate(convert, "appc.io/docker/imageid", source->config_digest);
 	annotate(convert, "appc.io/docker/manifesthash", source->manifest_digest);
 	annotate(convert, "appc.io/docker/stopsignal", signal);
+	annotate(convert, "appc.io/docker/user", user);
 	return 0;
 }
 

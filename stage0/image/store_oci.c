@@ -24,7 +24,7 @@
 #define INDEX_DEPTH_MAX 4 /* indexes that name indexes */
 
 /* Part of every key: another conversion makes another image. */
-#define CONVERT_VERSION "tripod-oci-1"
+#define CONVERT_VERSION "tripod-oci-2"
 
 struct oci_import {
 	struct store *store;

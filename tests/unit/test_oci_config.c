@@ -67,6 +67,12 @@ static void every_field_is_said_in_appc_words(void **state)
 		{"{\"config\":{\"ExposedPorts\":{\"0/tcp\":{},\"7/"
 		 "sctp\":{},\"9-8\":{},\"70000\":{}}}}",
 		 "ports", "[]", 4},
+		{"{\"config\":{\"PortSpecs\":[\"8080:80\",\"53/udp\"]}}", "ports",
+		 "[{\"name\":\"53-udp\",\"protocol\":\"udp\",\"port\":53,\"count\":1},"
+		 "{\"name\":\"80\",\"protocol\":\"tcp\",\"port\":80,\"count\":1}]",
+		 1},
+		{"{\"config\":{\"User\":\"1000\"}}", "annotations",
+		 "[{\"name\":\"appc.io/docker/user\",\"value\":\"1000\"}]", 0},
 		{"{\"config\":{\"Volumes\":{\"/var/tmp\":{},\"/var-tmp/\":{}}}}", "mountPoints",
 		 "[{\"name\":\"volume-var-tmp\",\"path\":\"/var-tmp\",\"readOnly\":false},"
 		 "{\"name\":\"volume-var-tmp-1\",\"path\":\"/var/tmp\",\"readOnly\":false}]",
