@@ -63,6 +63,9 @@ static int export_to(struct store *store, const char *key, const char *path, boo
 
 	if (lstat(path, &st) == 0 && !overwrite)
 		return error_set(err, -EEXIST, "%s is there already (see --overwrite)", path);
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "refusing to replace %s, which is no regular file",
+				 path);
 	r = write_aside(store, key, aside, err);
 	if (r == 0)
 		r = move_into_place(aside, path, overwrite, err);

@@ -87,6 +87,12 @@ is 'nothing is overwritten' "$status $(cat "$WORK/there")" '254 precious'
 like 'unless that is asked for' "$err" '--overwrite'
 run_tripod image export --overwrite "$db" "$WORK/there"
 ok 'and then it is' cmp "$WORK/db.aci" "$WORK/there"
+ln -s there "$WORK/alias"
+for bad in "$WORK/alias" "$WORK" /dev/null; do
+	run_tripod image export --overwrite "$db" "$bad"
+	is "$bad is not replaced" "$status" 254
+done
+ok 'and still what it was' test -L "$WORK/alias" -a -c /dev/null
 run_tripod image export "$db" "$WORK/no/such/place"
 is 'a place that is not there is an error' "$status" 254
 is 'and nothing is left beside' "$(find "$WORK" -name '*.tmp-*')" ''
