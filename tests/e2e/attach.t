@@ -16,6 +16,7 @@ like 'modes are checked' "$err" '^prepare: .*--stdin: unknown mode "log"'
 run_tripod attach --mode=stdin,tty 0123
 is 'a mode that is none is a usage error' "$status" 254
 
+# shellcheck disable=SC2016 # for the guest
 "$TRIPOD" --dir="$DATA" --insecure-options=image run --uuid-file-save="$WORK/uuid" \
 	"$IMAGES/busybox.aci" --name=echo --stdin=stream --stdout=stream --stderr=stream \
 	--exec=/bin/sh \

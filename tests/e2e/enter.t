@@ -97,6 +97,7 @@ is "its bounding set is the app's" "$(said bnd)" 0000000000000420
 is 'and it has no capability more' "$(said eff)" 0000000000000420
 is 'stderr is told from stdout' "$err" err
 is 'no descriptor but the streams (and that of ls)' "$(said fds)" '0 1 2 3'
+# shellcheck disable=SC2016 # for the guest
 TERM=dumb enter /bin/sh -c 'echo $TERM'
 is 'TERM is ours' "$out" dumb
 enter /bin/sh -c 'kill -9 $$'
@@ -109,6 +110,7 @@ is 'without a command it is bash' "$status" 203
 like 'which is announced' "$err" '^enter: no command is given, assuming "/bin/bash"'
 enter /bin/sh -c 'cd /proc; grep -l sleep [0-9]*/cmdline | wc -l; mount -o remount,ro /'
 is 'mounting is not allowed where the app may not' "$status" 1
+# shellcheck disable=SC2016 # for the guest
 run_tripod enter --app=db "$uuid" /bin/sh -c 'echo $AC_APP_NAME; touch /only-db'
 is 'the other app is another root' "$out" db
 enter ls /only-db
