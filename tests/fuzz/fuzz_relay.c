@@ -79,20 +79,24 @@ static int client(unsigned session, int kind, uint64_t *cookie)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct agent_session_stream hello = {.magic = AGENT_STREAM_MAGIC};
+	struct {
+		struct agent_session_stream hello;
+		char more[8];
+	} opening = {.hello.magic = AGENT_STREAM_MAGIC};
+	struct agent_session_stream *hello = &opening.hello;
 	int fds[AGENT_KINDS];
 	struct loop loop;
 	struct error err;
 	struct vsg v;
-	char buf[512];
+	char buf[512] = "";
 
 	if (loop_init(&loop, &err) < 0)
 		return 0;
 	vsg_init(&v, &ops, NULL);
 	relays_new(v.vs, &loop, &relays);
-	fds[AGENT_CONTROL] = client(0, AGENT_CONTROL, &hello.cookie);
+	fds[AGENT_CONTROL] = client(0, AGENT_CONTROL, &hello->cookie);
 	for (int k = 0; k < AGENT_CONTROL; k++)
-		fds[k] = client(0, k, &hello.cookie);
+		fds[k] = client(0, k, &hello->cookie);
 	for (; size >= 2; data += 2, size -= 2) {
 		uint32_t port = FIRST + data[1] % PORTS, len = data[1];
 
@@ -101,11 +105,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			vsg_send(&v, VSG_REQUEST, port, AGENT_PORT_SESSION, 0, NULL, 0);
 			break;
 		case 1: /* a good opening */
-			hello.kind = data[1] / PORTS % AGENT_KINDS;
-			vsg_send(&v, VSG_RW, port, AGENT_PORT_SESSION, 0, &hello, sizeof(hello));
+			hello->kind = data[1] / PORTS % AGENT_KINDS;
+			vsg_send(&v, VSG_RW, port, AGENT_PORT_SESSION, 0, hello, sizeof(*hello));
 			break;
 		case 2: /* a part of one, or too much */
-			vsg_send(&v, VSG_RW, port, AGENT_PORT_SESSION, 0, &hello, len % 24);
+			vsg_send(&v, VSG_RW, port, AGENT_PORT_SESSION, 0, hello,
+				 len % sizeof(opening));
 			break;
 		case 3: /* anything */
 			len = (uint32_t)(len < size - 2 ? len : size - 2);
