@@ -5,15 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/file.h"
-#include "common/hash.h"
 #include "common/util.h"
 #include "stage0/image/oci_doc.h"
 #include "stage0/trust/policy.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/trustmake.h"
 
 #define FIXTURES "tests/trust/"
 
@@ -24,17 +21,6 @@ struct world {
 	char *document, digest[OCI_DIGEST_MAX];
 	size_t len;
 };
-
-static char *fixture(const char *name, size_t *ret_len)
-{
-	cleanup_free char *path = xasprintf(FIXTURES "%s", name);
-	struct error err = ERROR_INIT;
-	char *bytes;
-
-	if (file_read(AT_FDCWD, path, KEY_FILE_MAX, &bytes, ret_len, &err) < 0)
-		fail_msg("%s", err.msg);
-	return bytes;
-}
 
 static int world_setup(void **state)
 {
@@ -48,7 +34,7 @@ static int world_setup(void **state)
 	snprintf(world->local, sizeof(world->local), "%s/etc", world->scratch->path);
 	snprintf(world->user, sizeof(world->user), "%s/home", world->scratch->path);
 	world->dirs = (struct config_dirs){world->system, world->local, world->user};
-	world->document = fixture("image.aci", &world->len);
+	world->document = trust_fixture("image.aci", &world->len);
 	oci_digest_of(world->document, world->len, &digest);
 	oci_digest_text(&digest, world->digest);
 	*state = world;
@@ -86,19 +72,6 @@ static void put_rule(const struct world *world, const char *path, const char *im
 			  images, accept);
 
 	put(world, path, text, strlen(text));
-}
-
-static void trust(const struct world *world, const char *prefix, const char *key_file)
-{
-	cleanup_public_key struct public_key key = PUBLIC_KEY_INIT;
-	cleanup_free char *path = NULL, *bytes = NULL;
-	struct error err = ERROR_INIT;
-	size_t len;
-
-	bytes = fixture(key_file, &len);
-	if (public_key_parse(bytes, len, key_file, &key, &err) < 0 ||
-	    keystore_add(&world->dirs, prefix, &key, &path, &err) < 0)
-		fail_msg("%s", err.msg);
 }
 
 /* Downloads from the fixtures: the last component of the URL. */
@@ -249,18 +222,18 @@ static void test_a_signature_over_the_document_vouches_for_it(void **state)
 	assert_non_null(strstr(err.msg, "No such file"));
 
 	path = xasprintf("sigs/example.com/app@%s.asc", world->digest);
-	bytes = fixture("good.aci.asc", &len);
+	bytes = trust_fixture("good.aci.asc", &len);
 	put(world, path, bytes, len);
 	assert_int_equal(check(world, "example.com/app", false, NULL, &err), -EACCES);
 	assert_non_null(strstr(err.msg, "signature made by unknown entity"));
-	trust(world, "example.com/ap", "good.key.asc");
+	trust_key(&world->dirs, "example.com/ap", "good.key.asc");
 	assert_int_equal(check(world, "example.com/app", false, NULL, &err), -EACCES);
-	trust(world, "example.com/app", "good.key.asc");
+	trust_key(&world->dirs, "example.com/app", "good.key.asc");
 	assert_int_equal(check(world, "example.com/app", false, NULL, &err), 0);
 	assert_int_equal(check(world, "example.com/app", true, NULL, &err), 0);
 
 	free(bytes);
-	bytes = fixture("tar.aci.asc", &len);
+	bytes = trust_fixture("tar.aci.asc", &len);
 	put(world, path, bytes, len);
 	assert_int_equal(check(world, "example.com/app", false, NULL, &err), -EACCES);
 	assert_non_null(strstr(err.msg, "bad signature"));
@@ -273,7 +246,7 @@ static void test_a_signature_is_downloaded_from_where_the_rule_says(void **state
 	cleanup_free char *url = NULL;
 	struct error err = ERROR_INIT;
 
-	trust(world, NULL, "good.key.asc");
+	trust_key(&world->dirs, NULL, "good.key.asc");
 	put_rule(world, "etc/policy.d/a.json", "\"example.com\"",
 		 "{\"signature\": "
 		 "\"https://sign.example.com/{name}/{algorithm}/{hex}/good.aci.asc\"}");
@@ -293,10 +266,10 @@ static void test_a_local_image_needs_a_root_key(void **state)
 
 	put_rule(world, "etc/policy.d/a.json", "\"oci:/\"",
 		 "{\"signature\": \"https://x/{digest}/good.aci.asc\"}");
-	trust(world, "example.com", "good.key.asc");
+	trust_key(&world->dirs, "example.com", "good.key.asc");
 	assert_int_equal(check(world, "oci:/srv/app", false, &asked, &err), -EACCES);
 	assert_non_null(strstr(err.msg, "trust --root"));
-	trust(world, NULL, "good.key.asc");
+	trust_key(&world->dirs, NULL, "good.key.asc");
 	assert_int_equal(check(world, "oci:/srv/app", false, &asked, &err), 0);
 	put_rule(world, "etc/policy.d/a.json", "\"oci:/\"",
 		 "{\"signature\": \"https://x/{name}/{digest}/good.aci.asc\"}");
