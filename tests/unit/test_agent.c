@@ -133,6 +133,23 @@ static void hello_is_answered_with_the_plan(void **state)
 	assert_memory_equal(got + sizeof(hdr), t->plan, sizeof(t->plan));
 }
 
+static void a_plan_that_is_held_goes_out_when_it_is_released(void **state)
+{
+	struct talk *t = *state;
+	uint8_t got[20000];
+
+	agent_hold(&t->agent);
+	hello(t);
+	assert_int_equal(t->agent.state, AGENT_TALKING);
+	assert_true(agent_signal(&t->agent, AGENT_ALL_APPS, 15));
+	assert_int_equal(drain(t, got, sizeof(got)), 0);
+	agent_release(&t->agent);
+	/* the plan first, then what was said since */
+	assert_int_equal(drain(t, got, sizeof(got)),
+			 sizeof(struct agent_hdr) + sizeof(t->plan) + sizeof(struct agent_hdr) + 4);
+	assert_memory_equal(got + sizeof(struct agent_hdr), t->plan, sizeof(t->plan));
+}
+
 static void the_apps_lives_are_followed(void **state)
 {
 	struct talk *t = *state;
@@ -354,6 +371,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(hello_is_answered_with_the_plan),
+		T(a_plan_that_is_held_goes_out_when_it_is_released),
 		T(the_apps_lives_are_followed),
 		T(a_session_is_asked_for_once_there_is_a_conversation),
 		T(messages_may_come_in_any_pieces),

@@ -105,6 +105,77 @@ static void each_line_is_a_request_with_an_answer(void **state)
 	assert_int_equal(verbs[1], CONTROL_KILL);
 }
 
+/* Verbs of one client that are answered later; -1: none came. */
+static enum control_verb next(struct fixture *f, uint32_t *ret_client)
+{
+	struct loop_event events[4];
+	int n;
+
+	while ((n = loop_wait(&f->loop, events, 4, 0)) > 0) {
+		for (int i = 0; i < n; i++) {
+			enum control_verb verb = control_event(&f->control, events[i].index);
+
+			*ret_client = events[i].index;
+			if (verb != CONTROL_NONE)
+				return verb;
+		}
+	}
+	return CONTROL_NONE;
+}
+
+static void an_answer_may_come_later_and_in_turn(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_fd int fd = dial();
+	uint32_t client = 0, other;
+	uint64_t serial;
+
+	assert_int_equal(write(fd, "quote 00ff 8000\nstatus\n", 23), 23);
+	assert_int_equal(next(f, &client), CONTROL_QUOTE);
+	assert_string_equal(control_args(&f->control, client), "00ff 8000");
+	serial = control_wait(&f->control, client);
+	assert_int_equal(control_event(&f->control, client), CONTROL_NONE);
+	assert_int_equal(next(f, &other), CONTROL_NONE);
+	assert_false(control_answer(&f->control, client, serial + 1, "{\"not\":\"his\"}"));
+	assert_true(control_answer(&f->control, client, serial, "{\"a\":1}"));
+	reads(fd, "{\"a\":1}\n");
+	assert_int_equal(control_event(&f->control, client), CONTROL_STATUS);
+	assert_false(control_answer(&f->control, client, serial, "{\"a\":2}"));
+}
+
+static void who_leaves_before_the_answer_is_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	int fd = dial();
+	uint32_t client = 0, second = 0;
+	uint64_t serial;
+
+	assert_int_equal(write(fd, "pcrs\n", 5), 5);
+	assert_int_equal(next(f, &client), CONTROL_PCRS);
+	serial = control_wait(&f->control, client);
+	close(fd);
+	assert_int_equal(next(f, &second), CONTROL_NONE);
+	fd = dial();
+	assert_int_equal(write(fd, "pcrs\n", 5), 5);
+	assert_int_equal(next(f, &second), CONTROL_PCRS);
+	assert_int_equal(second, client); /* the same place, another connection */
+	control_wait(&f->control, second);
+	assert_false(control_answer(&f->control, client, serial, "{\"old\":1}"));
+	assert_int_equal(recv(fd, &serial, 1, 0), -1);
+	close(fd);
+}
+
+static void words_after_a_verb_that_takes_none_are_an_error(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_fd int fd = dial();
+	enum control_verb verbs[8];
+
+	assert_int_equal(write(fd, "status now\nquotes\n", 18), 18);
+	assert_int_equal(run(f, verbs, 8), 0);
+	reads(fd, "{\"error\":\"unknown request\"}\n{\"error\":\"unknown request\"}\n");
+}
+
 static void an_unknown_request_is_an_error_and_no_verb(void **state)
 {
 	struct fixture *f = *state;
@@ -210,6 +281,9 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(each_line_is_a_request_with_an_answer),
+		T(an_answer_may_come_later_and_in_turn),
+		T(who_leaves_before_the_answer_is_forgotten),
+		T(words_after_a_verb_that_takes_none_are_an_error),
 		T(an_unknown_request_is_an_error_and_no_verb),
 		T(a_line_without_end_is_cut_off),
 		T(clients_over_the_bound_wait_for_their_turn),

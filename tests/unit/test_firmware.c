@@ -74,6 +74,37 @@ static void a_kernel_gets_seed_and_device_tree(void **state)
 	assert_int_equal(tree->next, 0);
 }
 
+static void the_event_log_is_where_the_device_tree_says(void **state)
+{
+	static const uint8_t log[] = "an event log of some length";
+	struct fixture *f = *state;
+	struct error err = ERROR_INIT;
+	const struct setup_data *node;
+	struct firmware_entry entry;
+	const struct boot_params *bp;
+	const fdt64_t *base;
+	const fdt32_t *size;
+	int tpm, len;
+
+	f->params.tpm = true;
+	f->params.log = log;
+	f->params.log_len = sizeof(log);
+	assert_int_equal(firmware_load(&f->mem, &f->params, &entry, &err), 0);
+	bp = gmem_ptr(&f->mem, entry.rsi, sizeof(*bp));
+	node = gmem_ptr(&f->mem, bp->hdr.setup_data, sizeof(*node));
+	node = gmem_ptr(&f->mem, node->next, sizeof(*node));
+	assert_int_equal(node->type, SETUP_DTB);
+	tpm = fdt_path_offset(node->data, "/soc/tpm@fed40000");
+	base = fdt_getprop(node->data, tpm, "linux,sml-base", &len);
+	assert_int_equal(len, 8);
+	size = fdt_getprop(node->data, tpm, "linux,sml-size", &len);
+	assert_int_equal(len, 4);
+	assert_int_equal(fdt32_to_cpu(*size), sizeof(log));
+	assert_memory_equal(gmem_ptr(&f->mem, fdt64_to_cpu(*base), sizeof(log)), log, sizeof(log));
+	/* it is the data of a node, which the kernel reserves */
+	assert_int_equal(fdt64_to_cpu(*base), node->next + sizeof(*node));
+}
+
 static void the_initrd_lies_whole_at_the_top_of_ram(void **state)
 {
 	struct fixture *f = *state;
@@ -126,6 +157,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_kernel_gets_seed_and_device_tree, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(the_event_log_is_where_the_device_tree_says, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_initrd_lies_whole_at_the_top_of_ram, setup,
 						teardown),

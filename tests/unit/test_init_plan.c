@@ -84,6 +84,7 @@ static void a_plan_is_decoded_whole(void **state)
 
 	string(&w, PLAN_HOSTNAME, "pod");
 	u64(&w, PLAN_MEMORY, UINT64_C(3) << 32);
+	record(&w, PLAN_TPM, NULL, 0);
 	string(&w, PLAN_APP, "web");
 	string(&w, PLAN_ENV, "A=1");
 	string(&w, PLAN_ARG, "/bin/sh");
@@ -95,7 +96,7 @@ static void a_plan_is_decoded_whole(void **state)
 	string(&w, PLAN_GROUP, "nogroup");
 	record(&w, PLAN_GROUPS, groups, sizeof(groups));
 	string(&w, PLAN_WORKDIR, "/srv");
-	u32(&w, PLAN_FLAGS, PLAN_TTY | PLAN_READONLY_ROOT);
+	u32(&w, PLAN_FLAGS, PLAN_TTY | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE);
 	record(&w, PLAN_WINSIZE, size, sizeof(size));
 	u64(&w, PLAN_CAPS, UINT64_C(0x1ff00000001));
 	app(&w, "db");
@@ -121,7 +122,8 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_string_equal(web->workdir, "/srv");
 	assert_int_equal(web->ngroups, 2);
 	assert_memory_equal(web->groups, groups, sizeof(groups));
-	assert_int_equal(web->flags, PLAN_TTY | PLAN_READONLY_ROOT);
+	assert_int_equal(web->flags, PLAN_TTY | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE);
+	assert_true(plan.tpm);
 	assert_int_equal(web->rows, 24);
 	assert_int_equal(web->columns, 80);
 	assert_true(web->caps == UINT64_C(0x1ff00000001));

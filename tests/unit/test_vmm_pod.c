@@ -165,6 +165,9 @@ static void hostile_manifests_are_refused_with_a_reason(void **state)
 		     "\"value\":\"what\"}],\"app\":{\"exec\":[\"x\"],\"user\":\"0\","
 		     "\"group\":\"0\"}}"),
 		 "unknown mode"},
+		{POD("{\"name\":\"a\",\"annotations\":[{\"name\":\"tripod/tpm\",\"value\":"
+		     "\"maybe\"}],\"app\":{\"exec\":[\"x\"],\"user\":\"0\",\"group\":\"0\"}}"),
+		 "is not \"on\""},
 	};
 
 	(void)state;
