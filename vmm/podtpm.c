@@ -177,7 +177,7 @@ void podtpm_ask(struct podrun *run, uint32_t client, enum control_verb verb)
 		if (tpm_ask(run->tpm, &request))
 			return;
 		/* a client waits for one answer only, and there are no more clients than room */
-		r = error_set(&err, -EBUSY, "too many ask for the TPM");
+		error_set(&err, -EBUSY, "too many ask for the TPM");
 		json_add_string(root, "error", err.msg);
 		control_answer(&run->control, client, request.serial, json_text(root));
 		return;

@@ -75,9 +75,9 @@ enum tpm_state tpm_get_state(struct tpm *tpm, struct error *err) __attribute__((
 /* Queue a request, which is answered by an event. False when too many are waiting. */
 bool tpm_ask(struct tpm *tpm, const struct tpm_request *request) __attribute__((nonnull));
 
-/* The registers (struct bus_ops), for vCPU threads. */
-void tpm_bus_read(void *tpm, uint64_t offset, void *data, uint32_t len) __attribute__((nonnull));
-void tpm_bus_write(void *tpm, uint64_t offset, const void *data, uint32_t len)
+/* The registers (struct bus_ops; opaque is the tpm), for vCPU threads. */
+void tpm_bus_read(void *opaque, uint64_t offset, void *data, uint32_t len) __attribute__((nonnull));
+void tpm_bus_write(void *opaque, uint64_t offset, const void *data, uint32_t len)
 	__attribute__((nonnull));
 
 /* End swtpm and the thread, if it stands before the launch or between requests; NULL is fine. */

@@ -76,7 +76,7 @@ static inline void tpm_begin(struct tpm_command *c, uint16_t tag, uint32_t code)
 	tpm_put_u32(c, code);
 }
 
-/* An authorization area with a password. */
+/* An authorization area with a password; NULL is the empty one. */
 static inline void tpm_put_auth(struct tpm_command *c, const uint8_t *auth, size_t len)
 {
 	tpm_put_u32(c, (uint32_t)(9 + len));
@@ -84,7 +84,7 @@ static inline void tpm_put_auth(struct tpm_command *c, const uint8_t *auth, size
 	tpm_put_u16(c, 0);
 	tpm_put_u8(c, 0);
 	tpm_put_u16(c, (uint16_t)len);
-	if (len > 0)
+	if (auth)
 		tpm_put(c, auth, len);
 }
 

@@ -152,7 +152,7 @@ static void a_guest_that_fills_the_tpm_can_not_prevent_a_quote(void **state)
 					  0,	0,    1, 0x80, 0, 0,  0, 0, 0, 0,    16};
 	static struct tpm_answer answer;
 	struct tpm_request request = {.quote = true, .nonce = "n", .nonce_len = 1, .pcrs = 0x8001};
-	uint8_t response[TIS_BUFFER], before[TIS_BUFFER] = {0}, after[TIS_BUFFER] = {0};
+	uint8_t response[TIS_BUFFER] = {0}, before[TIS_BUFFER] = {0}, after[TIS_BUFFER] = {0};
 	struct eventlog log;
 	struct tpm *tpm;
 	unsigned made = 0;
@@ -178,7 +178,7 @@ static void a_guest_that_fills_the_tpm_can_not_prevent_a_quote(void **state)
 
 static void the_platform_hierarchy_is_not_the_guests(void **state)
 {
-	uint8_t platform[sizeof(create)], response[TIS_BUFFER];
+	uint8_t platform[sizeof(create)], response[TIS_BUFFER] = {0};
 	struct eventlog log;
 	struct tpm *tpm;
 
