@@ -52,7 +52,7 @@ int store_hold(struct store *store, const char *key, struct error *err)
 	return 0;
 }
 
-static void give_back(struct store *store, const char *key)
+void store_give_back(struct store *store, const char *key)
 {
 	struct store_held *held;
 
@@ -86,6 +86,6 @@ int store_try_lock(struct store *store, const char *dir, const char *name, struc
 
 int store_lock_key(struct store *store, const char *key, struct error *err)
 {
-	give_back(store, key);
+	store_give_back(store, key);
 	return store_try_lock(store, STORE_HOLDS, key, err);
 }

@@ -146,6 +146,13 @@ static void image_key(const char *manifest, const char *layers, char ret[IMAGE_K
 	store_key(HASH_SHA512, digest, ret);
 }
 
+/* The image holds its layers, and we the image. */
+static void give_layers_back(struct store *store, const struct strv *keys)
+{
+	for (size_t i = 0; i < keys->n; i++)
+		store_give_back(store, keys->v[i]);
+}
+
 /* Put the image itself into the store: its layers are there. */
 static int publish_image(struct oci_import *import, struct json_object *manifest,
 			 const struct store_import_info *info, char ret_key[IMAGE_KEY_LEN + 1],
@@ -163,8 +170,12 @@ static int publish_image(struct oci_import *import, struct json_object *manifest
 	}
 	image_key(text, str_get(&layers), ret_key);
 	r = store_hold(import->store, ret_key, err);
-	if (r < 0 || store_has_image(import->store, ret_key))
-		return r < 0 ? r : store_record_import(import->store, ret_key, info, err);
+	if (r < 0)
+		return r;
+	if (store_has_image(import->store, ret_key)) {
+		give_layers_back(import->store, &keys);
+		return store_record_import(import->store, ret_key, info, err);
+	}
 	r = store_check_layers(import->store, &keys, err);
 	if (r == 0)
 		r = store_tmp_new(import->store, &tmp, err);
@@ -177,6 +188,8 @@ static int publish_image(struct oci_import *import, struct json_object *manifest
 		r = store_publish(import->store, &tmp, ret_key, text, strlen(text), err);
 	if (r == 0)
 		r = store_record_import(import->store, ret_key, info, err);
+	if (r == 0)
+		give_layers_back(import->store, &keys);
 	store_tmp_end(import->store, &tmp);
 	return r;
 }

@@ -85,6 +85,8 @@ bool store_lock_is(int fd, int dir, const char *name) __attribute__((nonnull));
 int store_try_lock(struct store *store, const char *dir, const char *name, struct error *err)
 	__attribute__((nonnull));
 
+/* Give a hold back early: of a layer, when the image it is part of is there and held. */
+void store_give_back(struct store *store, const char *key) __attribute__((nonnull));
 #define STORE_HOLDS "imagelocks" /* where the locks of store_hold() are */
 /* Give our hold back, if there is one, and be alone with the key: store_try_lock(). */
 int store_lock_key(struct store *store, const char *key, struct error *err)
@@ -147,7 +149,8 @@ struct store_part {
 
 /* What an image is made of, in the order it is laid down, and then its tree. */
 struct store_rootfs {
-	bool alone; /* set before: without its dependencies and its own whitelist */
+	bool alone;   /* set before: without its dependencies and its own whitelist */
+	bool no_data; /* set before: the layers' data is not kept open */
 	struct store_part **part;
 	size_t nparts;
 	char (*key)[IMAGE_KEY_LEN + 1]; /* of the layers of all parts; an ACI is one layer */

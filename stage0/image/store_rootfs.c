@@ -321,6 +321,8 @@ static int load_layer(struct store *store, struct store_rootfs *rootfs, size_t i
 	if (rootfs->data[i] < 0 || fstat(rootfs->data[i], &st) < 0)
 		return error_errno(err, "opening the data of image %s", rootfs->key[i]);
 	rootfs->blocks[i] = (uint64_t)st.st_size / IMAGE_BLOCK;
+	if (rootfs->no_data)
+		close_fd(&rootfs->data[i]);
 	tree_set_layer(tree, (uint16_t)i);
 	return load_index(dir, tree, (uint64_t)st.st_size, err);
 }
@@ -384,7 +386,7 @@ int store_rootfs_load(struct store *store, struct store_rootfs *rootfs, struct e
 int store_check_layers(struct store *store, const struct strv *keys, struct error *err)
 {
 	struct store_part part = {.nlayers = keys->n, .rules = TREE_OCI}, *parts = &part;
-	struct store_rootfs rootfs = {.part = &parts, .nparts = 1};
+	struct store_rootfs rootfs = {.no_data = true, .part = &parts, .nparts = 1};
 	size_t last;
 	int r = 0;
 
