@@ -7,7 +7,7 @@
 #include "common/util.h"
 #include "stage0/cmds.h"
 #include "stage0/review.h"
-#include "stage0/trust/import.h"
+#include "stage0/fetch/key_import.h"
 
 struct trust_options {
 	char *prefix;

@@ -47,7 +47,7 @@ struct fetch_options {
 	enum pull_policy policy;
 	unsigned insecure;	    /* enum insecure of command.h */
 	bool trust_keys_from_https; /* take keys found by discovery without asking */
-	/* Asks about other such keys (trust/import.h); NULL: there is nobody to ask. */
+	/* Asks about other such keys (fetch/key_import.h); NULL: there is nobody to ask. */
 	int (*review)(void *priv, const struct public_key *key, const char *prefix,
 		      const char *location, struct error *err);
 	void *review_priv;

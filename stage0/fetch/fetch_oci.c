@@ -17,7 +17,7 @@
 #include "stage0/fetch/fetch_priv.h"
 #include "stage0/fetch/registry.h"
 #include "stage0/image/oci_origin.h"
-#include "stage0/trust/web.h"
+#include "stage0/fetch/web_get.h"
 
 #define WITNESS_MAX                                                                                \
 	8 /* documents kept: indexes are nested less deep, and a manifest, and a config */

@@ -4,7 +4,7 @@
 
 #include "stage0/command.h"
 #include "stage0/fetch/fetch_priv.h"
-#include "stage0/trust/import.h"
+#include "stage0/fetch/key_import.h"
 
 void trial_end(struct trial *trial)
 {

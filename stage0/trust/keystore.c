@@ -322,6 +322,17 @@ void keyring_fingerprints(const struct keyring *keyring, const char *name, struc
 			strv_add(ret, keyring->file[selected[i]].name);
 }
 
+bool keyring_has_prefix_of(const struct keyring *keyring, const char *name)
+{
+	cleanup_free size_t *selected = xcalloc(keyring->n + 1, sizeof(*selected));
+	size_t n = keyring_select(keyring, name, selected);
+
+	for (size_t i = 0; i < n; i++)
+		if (keyring->file[selected[i]].prefix[0])
+			return true;
+	return false;
+}
+
 /* Make path below base, with the modes of 10.1 whatever the caller's umask. */
 static int make_dirs(const char *base, const char *path, struct error *err)
 {

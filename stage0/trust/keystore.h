@@ -50,7 +50,11 @@ static inline void keyring_freep(struct keyring **keyring)
 void keyring_fingerprints(const struct keyring *keyring, const char *name, struct strv *ret)
 	__attribute__((nonnull));
 
-/* One public key, as keys_inspect() found it in a file. All text is the key's own: escape it. */
+/* Whether a key counts for name by a prefix of it, and not for being one for all names. */
+bool keyring_has_prefix_of(const struct keyring *keyring, const char *name)
+	__attribute__((nonnull));
+
+/* One public key, as public_key_parse() found it in a file. All text is the key's own: escape it. */
 struct public_key {
 	char fingerprint[FINGERPRINT_HEX + 1]; /* lower case */
 	struct strv subkeys;		       /* fingerprints, lower case */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage0/trust/web.h"
+#include "stage0/fetch/web_get.h"
 
 #include <errno.h>
 #include <strings.h>

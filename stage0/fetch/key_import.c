@@ -4,7 +4,7 @@
  * reviewed, written. A file or page with several keys would make the review meaningless, so it is
  * refused where it is parsed.
  */
-#include "stage0/trust/import.h"
+#include "stage0/fetch/key_import.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,6 @@
 #include "common/file.h"
 #include "common/util.h"
 #include "stage0/fetch/discovery.h"
-#include "stage0/trust/keystore_priv.h"
 
 /* The bytes at a location. *ret_secure: they came by https. */
 static int load(const struct key_import *import, const char *location, char **ret, size_t *ret_len,
@@ -107,17 +106,11 @@ static int tell_existing(const struct key_import *import, const char *name)
 int key_import_missing(const struct key_import *import, const char *name, struct error *err)
 {
 	cleanup_keyring struct keyring *keys = NULL;
-	cleanup_free size_t *selected = NULL;
-	size_t n;
 	int r = keyring_load(import->dirs, name, &keys, err);
 
 	if (r < 0)
 		return r;
-	selected = xcalloc(keys->n + 1, sizeof(*selected));
-	n = keyring_select(keys, name, selected);
-	for (size_t i = 0; i < n; i++) {
-		if (keys->file[selected[i]].prefix[0] != '\0')
-			return tell_existing(import, name);
-	}
+	if (keyring_has_prefix_of(keys, name))
+		return tell_existing(import, name);
 	return key_import_discovered(import, name, err);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGE0_TRUST_IMPORT_H
-#define STAGE0_TRUST_IMPORT_H
+#ifndef STAGE0_FETCH_KEY_IMPORT_H
+#define STAGE0_FETCH_KEY_IMPORT_H
 
 #include <stdbool.h>
 
 #include "common/error.h"
 #include "stage0/trust/keystore.h"
-#include "stage0/trust/web.h"
+#include "stage0/fetch/web_get.h"
 
 /* Getting keys from files and servers into the keystore (rkt-behaviour 2.7, images.md 10.2). */
 

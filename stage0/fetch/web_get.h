@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGE0_TRUST_WEB_H
-#define STAGE0_TRUST_WEB_H
+#ifndef STAGE0_FETCH_WEB_GET_H
+#define STAGE0_FETCH_WEB_GET_H
 
 #include <stdbool.h>
 #include <stddef.h>
