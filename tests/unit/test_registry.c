@@ -620,6 +620,29 @@ static void a_blocked_registry_is_not_asked(void **state)
 	assert_int_equal(httpd_logged(httpd, "blocked/img"), 0);
 }
 
+/* Nothing leaves this machine: a proxy that refuses is asked for the place. */
+static void names_without_a_host_are_the_hubs(void **state)
+{
+	struct httpd *httpd = *state;
+	struct http_settings settings = httpd->settings;
+	struct http *proxied, *direct = httpd->client;
+	cleanup_image image = {.origin = NULL};
+
+	settings.https_proxy = httpd->other;
+	settings.tries = 1;
+	assert_int_equal(http_new(&settings, &proxied, &image.err), 0);
+	httpd->client = proxied;
+	open_image(httpd, DOCKER_HUB, "redis", &image);
+	assert_true(read_manifest(&image) < 0);
+	httpd->client = direct;
+	assert_int_equal(httpd_logged(httpd, "CONNECT " DOCKER_HUB_ENDPOINT ":443 - -"), 1);
+	assert_non_null(strstr(image.err.msg, "https://" DOCKER_HUB_ENDPOINT
+					      "/v2/library/redis/manifests/latest"));
+	oci_origin_free(image.origin);
+	image.origin = NULL;
+	http_free(proxied);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -644,6 +667,7 @@ int main(void)
 		cmocka_unit_test(mirrors_are_asked_first_and_may_fail),
 		cmocka_unit_test(mirrors_have_credentials_of_their_own),
 		cmocka_unit_test(a_blocked_registry_is_not_asked),
+		cmocka_unit_test(names_without_a_host_are_the_hubs),
 	};
 
 	return cmocka_run_group_tests(tests, httpd_setup, httpd_teardown);
