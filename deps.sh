@@ -18,8 +18,8 @@ images="busybox-static ca-certificates"
 # tests and checks
 tests="libcmocka-dev perl erofs-utils device-tree-compiler clang clang-format clang-tidy
 	libclang-rt-14-dev cppcheck shellcheck zstd bzip2 python3 procps openssl
-	docker-registry buildah iproute2 curl passt swtpm
-	swtpm-tools tpm2-tools umoci skopeo"
+	docker-registry buildah iproute2 curl passt containernetworking-plugins iptables
+	swtpm swtpm-tools tpm2-tools umoci skopeo"
 # measurements
 bench="qemu-system-x86 podman"
 

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a pod's network is tested against, on loopback: net_peer.py DIRECTORY
+"""What a pod's network is tested against: net_peer.py DIRECTORY [ADDRESS]
 
-Serves DIRECTORY by HTTP on 127.0.0.1:8080, and answers every DNS question for an IPv4 address
-on 127.0.0.1:53 with 10.0.2.2, the way a pod of the user's network reaches the host.
+Serves DIRECTORY by HTTP on port 8080 of ADDRESS (default 127.0.0.1), printing each client's
+address, and answers every DNS question for an IPv4 address on port 53 with 10.0.2.2, the way a
+pod of the user's network reaches the host.
 """
 import functools
 import http.server
 import socket
 import sys
 import threading
+
+ADDRESS = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
 
 
 def answer(question):
@@ -25,13 +28,13 @@ def answer(question):
 
 def serve_names():
     names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    names.bind(("127.0.0.1", 53))
+    names.bind((ADDRESS, 53))
     while True:
         question, peer = names.recvfrom(512)
         names.sendto(answer(question), peer)
 
 
 handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), handler)
+server = http.server.ThreadingHTTPServer((ADDRESS, 8080), handler)
 threading.Thread(target=serve_names, daemon=True).start()
 server.serve_forever()

@@ -1,0 +1,208 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# CNI networks, in a "host" that is a network namespace of the test's own, with a neighbour: pods that
+# talk to each other and outside, published ports, plugins that fail, crashes.
+if [ -z "${TRIPOD_TEST_NETNS-}" ] && [ "$(id -u)" = 0 ]; then
+	TRIPOD_TEST_NETNS=1 exec unshare --net --mount sh "$0"
+fi
+. tests/e2e/tap.sh
+need_root
+need_kvm
+[ -x /usr/lib/cni/ptp ] || skip_all 'no CNI plugins'
+[ -c /dev/net/tun ] || skip_all 'no /dev/net/tun'
+
+# Leases and namespaces of the test's own, too.
+mkdir -p /run/netns /var/lib/cni
+mount -t tmpfs tmpfs /run/netns
+mount -t tmpfs tmpfs /var/lib/cni
+
+# host: 192.0.2.1, its neighbour outside: 192.0.2.2, which knows no way to the pods
+ip link set lo up
+ip netns add outside
+ip link add near type veth peer name far
+ip link set far netns outside
+ip address add 192.0.2.1/24 dev near
+ip link set near up
+ip -n outside address add 192.0.2.2/24 dev far
+ip -n outside link set far up
+ip -n outside link set lo up
+
+mkdir -p "$WORK/config/net.d" "$WORK/files"
+cat >"$WORK/config/net.d/10-br.conflist" <<'END'
+{"cniVersion": "1.0.0", "name": "br", "plugins": [
+  {"type": "bridge", "bridge": "trip0", "isGateway": true, "ipMasq": true, "mtu": 9000,
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.77.0.0/24"}]],
+            "routes": [{"dst": "0.0.0.0/0"}]},
+   "dns": {"nameservers": ["192.0.2.2"], "search": ["test.example"]}}]}
+END
+for plugin in garbage fails sleeps; do
+	echo "{\"cniVersion\":\"0.4.0\",\"name\":\"$plugin\",\"type\":\"$plugin\"}" \
+		>"$WORK/config/net.d/50-$plugin.conf"
+	{
+		echo '#!/bin/sh'
+		echo "echo \"$plugin \$CNI_COMMAND\" >>'$WORK/plugins'"
+		# shellcheck disable=SC2016 # for the plugin
+		echo '[ "$CNI_COMMAND" = ADD ] || exit 0'
+	} >"$WORK/config/net.d/$plugin"
+done
+echo 'echo "no JSON"' >>"$WORK/config/net.d/garbage"
+echo "echo '{\"code\": 7, \"msg\": \"it will not work\"}'; exit 1" >>"$WORK/config/net.d/fails"
+echo 'exec sleep 300' >>"$WORK/config/net.d/sleeps"
+chmod 755 "$WORK"/config/net.d/*s "$WORK"/config/net.d/garbage
+
+BOX=$IMAGES/busybox.aci
+pod()
+{
+	run "$TRIPOD" --dir="$DATA" --insecure-options=image --local-config="$WORK/config" "$@"
+}
+
+last()
+{
+	printf '%s\n' "$err" | tail -n 1
+}
+
+# what a pod may leave on the host, as text
+traces()
+{
+	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/link \1/' | sort
+	ip route
+	iptables-save | grep -E '^-A|^:' | grep -v 'DEFAULT\|^:[A-Z]* ACCEPT' | sed 's/ \[.*//'
+	ls /run/netns
+	find /var/lib/cni/networks -name '[0-9]*.[0-9]*' 2>/dev/null
+}
+
+# What plugins leave on purpose, for the next pod: the bridge, and chains of rules with no pod in them.
+pod run --net=br --port=1:1 "$BOX" --exec=/bin/true
+is 'a pod on a bridge ends well' "$status" 0
+traces >"$WORK/before"
+
+head -c 2000000 /dev/urandom >"$WORK/files/data"
+sum=$(sha256sum <"$WORK/files/data" | cut -d' ' -f1)
+TRIPOD_TEST=$WORK ip netns exec outside \
+	python3 tests/e2e/net_peer.py "$WORK/files" 192.0.2.2 >"$WORK/served" 2>&1 &
+peer=$!
+
+# Outbound: the neighbour sees the host's address.
+# shellcheck disable=SC2016 # for the shell in the pod
+pod run --net=default "$BOX" --exec=/bin/sh -- -c '
+	wget -q -O - http://192.0.2.2:8080/data | sha256sum; ip -o -4 address show dev eth0'
+like '2 MB come through masquerading, byte for byte' "$out" "^$sum"
+like 'the server saw the host' "$(cat "$WORK/served")" '^192\.0\.2\.1 '
+like 'the address is of the network' "$out" '172\.16\.28\.[0-9]+/24'
+
+# Two pods on one bridge, each a server and a client of the other; a resolver of the network's.
+# shellcheck disable=SC2016
+talk='mkdir /www; echo "I am $1" >/www/index.html; httpd -p 80 -h /www
+	got=; tries=0
+	while [ -z "$got" ] && [ $tries -lt 300 ]; do
+		got=$(timeout 5 wget -q -O - http://$2/ 2>/dev/null); tries=$((tries + 1)); sleep 0.3
+	done
+	echo "$1 heard: $got"
+	cat /sys/class/net/eth0/mtu; ip -o -4 address show dev eth0; ip route
+	nslookup any.example 2>/dev/null | grep Address
+	timeout 5 wget -q -O - http://$2/ >/dev/null; sleep 3'
+(
+	pod run --net=br:IP=10.77.0.10 --uuid-file-save="$WORK/uuid1" "$BOX" --exec=/bin/sh -- \
+		-c "$talk" sh one 10.77.0.11
+	echo "$out" >"$WORK/one"
+) &
+first=$!
+(
+	WORK2=$WORK/second
+	mkdir "$WORK2"
+	TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
+		--local-config="$WORK/config" run --net=br:IP=10.77.0.11 "$BOX" \
+		--exec=/bin/sh -- -c "$talk" sh two 10.77.0.10 >"$WORK/two" 2>&1 </dev/null
+) &
+second=$!
+wait "$first"
+wait "$second"
+like 'the first pod hears the second' "$(cat "$WORK/one")" '^one heard: I am two$'
+like 'the second hears the first' "$(cat "$WORK/two")" '^two heard: I am one$'
+like 'the MTU is the bridge'\''s' "$(cat "$WORK/one")" '^9000$'
+like 'the address is the one asked for' "$(cat "$WORK/one")" ' 10\.77\.0\.10/24'
+like 'names are looked up where the network says' "$(cat "$WORK/one")" '10\.0\.2\.2'
+pod status "$(cat "$WORK/uuid1")"
+like 'status shows the address after the end' "$out" 'br:ip4=10\.77\.0\.10'
+
+# Published, TCP and UDP, by name and by number; the neighbour comes to the host's address.
+cat >"$WORK/serve.py" <<'END'
+import http.server, socket, threading
+def echo():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("", 7))
+    data, peer = s.recvfrom(100)
+    s.sendto(data, peer)
+threading.Thread(target=echo).start()
+http.server.HTTPServer(("", 80), http.server.SimpleHTTPRequestHandler).handle_request()
+END
+(
+	pod run --net=default --port=80:18080 --port=7/udp:10007 "$IMAGES/python3.aci" \
+		--exec=/usr/bin/python3 -- -c "$(cat "$WORK/serve.py")"
+	echo "$status" >"$WORK/publisher"
+) &
+publisher=$!
+got=$(ip netns exec outside curl -s --retry 100 --retry-delay 1 --retry-all-errors \
+	--max-time 200 --connect-timeout 2 http://192.0.2.1:18080/)
+like 'a published TCP port is reached from outside' "$got" 'Directory listing'
+got=$(ip netns exec outside python3 - <<'END'
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+for _ in range(60):
+    s.sendto(b"echo", ("192.0.2.1", 10007))
+    try:
+        print(s.recvfrom(100)[0].decode())
+        break
+    except (socket.timeout, ConnectionError):
+        pass
+END
+)
+is 'and a UDP port' "$got" echo
+wait "$publisher"
+is 'the pod that served ends when it is done' "$(cat "$WORK/publisher")" 0
+traces >"$WORK/after"
+is 'links, routes, rules, namespaces and leases are back' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
+
+# Plugins that do not do.
+pod run --net=nonesuch "$BOX" --exec=/bin/true
+like 'an unknown network is named' "$status $(last)" '254 .*failed to setup network: no network "nonesuch"'
+pod run --net=garbage "$BOX" --exec=/bin/true
+like 'garbage for a result is an error' "$status $(last)" '254 .*network garbage: plugin garbage'
+pod run --net=fails "$BOX" --exec=/bin/true
+like 'a failing plugin is quoted' "$status $(last)" '254 .*it will not work'
+like 'DEL is called for each' "$(tr '\n' ' ' <"$WORK/plugins")" 'garbage DEL .*fails DEL'
+pod run --net=default,sleeps "$BOX" --exec=/bin/true
+like 'a plugin that hangs is not waited for for ever' "$status $(last)" '254 .*plugin sleeps did not end'
+traces >"$WORK/after"
+is 'failures leave nothing' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
+
+# A VMM that is killed: who watches it cleans up.
+(
+	pod run --net=default --uuid-file-save="$WORK/uuid3" "$BOX" --exec=/bin/sleep -- 200
+	echo "$status" >"$WORK/killed"
+) &
+killed=$!
+tries=0
+pid=
+while [ -z "$pid" ] && [ $tries -lt 600 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+	pid=$(cat "$DATA/pods/run/$(cat "$WORK/uuid3" 2>/dev/null)/pid" 2>/dev/null)
+done
+kill -KILL "$pid"
+wait "$killed"
+tries=0
+while traces >"$WORK/after" && ! cmp -s "$WORK/before" "$WORK/after" && [ $tries -lt 200 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+is 'a killed VMM leaves nothing either' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
+
+kill "$peer"
+wait "$peer" 2>/dev/null
+pod gc --grace-period=0s
+is 'gc ends well' "$status" 0
+is 'and no pod is left' "$(find "$DATA"/pods/*/* 2>/dev/null)" ''
+no_leaks 'no process and no mount is left'
+done_testing
