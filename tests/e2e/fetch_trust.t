@@ -187,6 +187,7 @@ done
 http_proxy=http://127.0.0.1:$(cat "$WORK/port")
 https_proxy=$http_proxy
 SSL_CERT_FILE=$WORK/tls.crt
+unset HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy NO_PROXY no_proxy
 export http_proxy https_proxy SSL_CERT_FILE
 # sign SIGNATURE: what the server has for one
 sign()
