@@ -22,7 +22,8 @@
 #include "stage0/fetch/web_auth.h"
 #include "stage0/image_manifest.h"
 
-#define TEMPLATE_MAX 8192 /* bytes of a URL, before and after */
+#define TEMPLATE_MAX	      8192  /* bytes of a URL, before and after */
+#define DISCOVERY_DEADLINE_MS 60000 /* for a page: 20 s to connect, and a megabyte at most */
 
 void discovery_endpoints_free(struct discovery_endpoints *endpoints)
 {
@@ -173,6 +174,7 @@ static int load_page(const struct discovery *discovery, const char *url, struct 
 	struct http_request request = {
 		.url = url,
 		.body_max = DISCOVERY_PAGE_MAX,
+		.deadline_ms = DISCOVERY_DEADLINE_MS,
 		.tries = 1, /* there is another prefix, or plain http, to try instead */
 	};
 	int r = web_auth_for(discovery->config, url, "GET", time(NULL), &auth, err);

@@ -21,7 +21,8 @@
 #include "stage0/fetch/web_auth.h"
 #include "stage0/image_manifest.h"
 
-#define DEPENDENCIES_MAX 256 /* images an image is made of, all told */
+#define DOCUMENT_DEADLINE_MS 120000 /* for signatures and the like, which are a megabyte at most */
+#define DEPENDENCIES_MAX     256    /* images an image is made of, all told */
 
 int pull_policy_parse(const char *text, enum pull_policy *ret, struct error *err)
 {
@@ -140,7 +141,8 @@ int fetch_document(struct fetch *fetch, const char *url, uint64_t max,
 		   struct http_response *response, struct str *ret, struct error *err)
 {
 	cleanup_web_auth struct web_auth auth = WEB_AUTH_INIT;
-	struct http_request request = {.url = url, .body_max = max};
+	struct http_request request = {
+		.url = url, .body_max = max, .deadline_ms = DOCUMENT_DEADLINE_MS};
 	struct http *http = NULL;
 	int r = fetch_http(fetch, &http, err);
 
