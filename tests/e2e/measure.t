@@ -17,6 +17,15 @@ expected()
 	)
 }
 
+# same DIR [OPTION...]: with those of the pod that ran
+same()
+{
+	dir=$1
+	shift
+	# shellcheck disable=SC2086 # words
+	expected "$dir" "$@" $args
+}
+
 # pcrs LOG: a line "PCR VALUE" for each PCR it extends, SHA-256
 pcrs()
 {
@@ -36,7 +45,10 @@ is 'the pod runs' "$status" 0
 ran=$(echo "$DATA"/pods/run/*)
 cp -a --no-preserve=links "$ran" "$WORK/pod"
 uuid=00000000-0000-4000-8000-000000000000
-expected "$WORK/pod" --hostname=rkt-$uuid $uuid >"$WORK/log"
+# the arguments stage0 gave, with this UUID
+args=$(grep -ao 'Stage1 args: [ -~]*' "$ran/measurements" | sed "s/.*args: //; s/UUID/$uuid/g")
+# shellcheck disable=SC2086 # words
+expected "$WORK/pod" $args >"$WORK/log"
 ok 'the log of a launch is that of a clean copy without a launch' \
 	cmp "$ran/measurements" "$WORK/log"
 ok 'stock tools read it' sh -c "tpm2_eventlog '$WORK/log' >'$WORK/yaml' 2>/dev/null"
@@ -62,7 +74,7 @@ one_byte()
 	cp -a "$WORK/pod" "$WORK/copy"
 	size=$(stat -c %s "$WORK/copy/$3")
 	printf '\125' | dd of="$WORK/copy/$3" bs=1 seek=$((size - 1)) conv=notrunc status=none
-	expected "$WORK/copy" --hostname=rkt-$uuid $uuid >"$WORK/other"
+	same "$WORK/copy" >"$WORK/other"
 	is "one byte of $1 changes exactly its PCR" "$(changed "$WORK/other")" "$2 "
 	rm -rf "$WORK/copy"
 }
@@ -75,17 +87,17 @@ one_byte 'the image'\''s manifest' 15 appsinfo/busybox/manifest
 
 cp -a "$WORK/pod" "$WORK/copy"
 printf x >>"$WORK/copy/stage1/rootfs/run"
-expected "$WORK/copy" --hostname=rkt-$uuid $uuid >"$WORK/other"
+same "$WORK/copy" >"$WORK/other"
 is 'another VMM changes PCR 0' "$(changed "$WORK/other")" '0 '
 sed -i 's/"\/bin\/true"/"\/bin\/trux"/' "$WORK/copy/pod"
-expected "$WORK/copy" --hostname=rkt-$uuid $uuid >"$WORK/other"
+same "$WORK/copy" >"$WORK/other"
 is 'another pod manifest changes PCR 15' "$(changed "$WORK/other")" '0 15 '
 
 expected "$WORK/pod" --hostname=other $uuid >"$WORK/other"
 is 'a flag changes PCR 15' "$(changed "$WORK/other")" '15 '
-expected "$WORK/pod" --debug --hostname=rkt-$uuid $uuid >"$WORK/other"
+same "$WORK/pod" --debug >"$WORK/other"
 is '--debug changes the machine and the command line, too' "$(changed "$WORK/other")" '1 8 15 '
-RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS=x expected "$WORK/pod" --hostname=rkt-$uuid $uuid >"$WORK/other"
+RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS=x same "$WORK/pod" >"$WORK/other"
 is 'a word for the kernel changes PCR 8' "$(changed "$WORK/other")" '8 '
 other=00000000-0000-4000-8000-000000000001
 expected "$WORK/pod" --mds-token=one --hostname=rkt-$other $other >"$WORK/one"
@@ -107,7 +119,8 @@ cp -a "$WORK/pod" "$WORK/copy"
 cp "$WORK/log" "$WORK/copy/require-measured"
 printf x >>"$WORK/copy/stage1/rootfs/initrd"
 cd "$WORK/copy" || exit 1
-run stage1/rootfs/run --hostname=rkt-$uuid $uuid
+# shellcheck disable=SC2086 # words
+run stage1/rootfs/run $args
 cd "$TOP" || exit 1
 is 'a pod that is not as required does not start' "$status" 254
 like 'and names the first event that differs' "$err" \
@@ -115,20 +128,21 @@ like 'and names the first event that differs' "$err" \
 is 'in one line' "$(wc -l <"$WORK/err")" 1
 head -c 100 "$WORK/log" >"$WORK/copy/require-measured"
 cd "$WORK/copy" || exit 1
-run stage1/rootfs/run --hostname=rkt-$uuid $uuid
+# shellcheck disable=SC2086 # words
+run stage1/rootfs/run $args
 cd "$TOP" || exit 1
 is 'nor does one whose requirement is cut off' "$status" 254
 
 # The cache: a store's file that was changed behind everybody's back
 export TRIPOD_DIGESTS="$DATA/cas/digests"
 sleep 4 # files modified a moment ago are not kept
-expected "$ran" --hostname=rkt-$uuid $uuid >"$WORK/other"
+same "$ran" >"$WORK/other"
 ok 'a log made with the cache is the same' cmp "$WORK/log" "$WORK/other"
 file=$ran/stage1/rootfs/opt/stage2/busybox/disk/1
 touch -r "$file" "$WORK/times"
 printf '\125' | dd of="$file" bs=1 seek=100 conv=notrunc status=none
 touch -r "$WORK/times" "$file"
-expected "$ran" --hostname=rkt-$uuid $uuid >"$WORK/other"
+same "$ran" >"$WORK/other"
 is 'a change that hides its time is measured' "$(changed "$WORK/other")" '15 '
 
 expected "$WORK/pod" --host=martian $uuid 2>"$WORK/err" >"$WORK/other"
