@@ -20,12 +20,17 @@ run python3 tests/e2e/attacks.py "$WORK/images" "$WORK/victim"
 is 'the images are made' "$status" 0
 cp "$WORK/out" "$WORK/list"
 
+xattrs()
+{
+	python3 -c 'import os, sys; print(os.listxattr(sys.argv[1]))' "$1"
+}
+
 # All that could be told of what is outside: names, attributes, times, content.
 outside()
 {
 	find "$WORK/victim" -printf '%p %y %m %u %g %T@ %n %l\n' | sort
 	find "$WORK/victim" -type f -exec sha256sum {} +
-	getfattr -dm- "$WORK/victim/file" 2>/dev/null
+	xattrs "$WORK/victim/file"
 	find "$WORK" / -mindepth 1 -maxdepth 1 ! -name out ! -name err ! -name x ! -name y ! -name data |
 		sort
 }
@@ -45,7 +50,8 @@ while read -r name kind verdict what; do
 	run_tripod run --stage1-path="$WORK/stage1.aci" "$ref"
 	if [ "$verdict" = refuse ]; then
 		is "$what: refused, nothing stored" "$status $(image_count)" "254 $count"
-		ok "$what: with a clear line" test "$(wc -l <"$WORK/err")" = 1
+		is "$what: with a clear line" \
+			"$(grep -vc 'signature verification has been disabled' "$WORK/err")" 1
 		ok "$what: that can be printed" test "$(tr -d '\n\t -~' <"$WORK/err" | wc -c)" = 0
 	else
 		is "$what: taken" "$status $(image_count)" "0 $((count + 1))"
@@ -73,7 +79,7 @@ is 'a hard link to a link is a link' "$(readlink "$done_images/hard-link.y/h")" 
 is 'a device is an empty file' "$(stat -c '%F %s' "$done_images/device.y/sda")" \
 	'regular empty file 0'
 is 'attributes of overlays are left out' \
-	"$(getfattr -dm- "$done_images/overlay.y/a" 2>/dev/null)" ''
+	"$(xattrs "$done_images/overlay.y/a")" '[]'
 ok 'what is smuggled in content stays content' test ! -e "$done_images/pax-desync.y/smuggled"
 
 # nobody else reaches what root unpacked into the store

@@ -31,7 +31,8 @@ fill()
 		case $there in
 		*" ${image% *} "*) ;;
 		*) "$TRIPOD" --dir="$DATA" --insecure-options=image run \
-			--stage1-path="$WORK/stage1.aci" "${image#* }" || echo "$image does not run" ;;
+			--stage1-path="$WORK/stage1.aci" "${image#* }" 2>"$WORK/err" ||
+			echo "$image does not run: $(cat "$WORK/err")" ;;
 		esac
 	done
 }
