@@ -84,6 +84,10 @@ is 'a quote is given while the guest talks to its TPM' "$status $err" '0 '
 quote --nonce=$other
 is 'and another' "$status" 0
 cp out quote2
+quote --nonce=$nonce --pcrs=0,15
+cp out quote.part
+quote --nonce=$nonce --pcrs=24
+is 'there is no PCR 24' "$status $err" '254 quote: --pcrs: "24" is not a PCR'
 ok 'the guest goes on' wait_for "^beat $((before + 2)) "
 is 'and none of its commands fails' "$(grep '^beat' guest.out | grep -vc ' 0$')" 0
 
@@ -166,6 +170,7 @@ hostile quote: quoted: (not base64|more than)
 EOF
 "$attest" edit quote2 nonce=$nonce forged
 refused 'a replayed quote' "replayed: the quote answers nonce $other" forged
+refused 'a quote of some PCRs' 'PCR 1 is in the event log and was not quoted' quote.part
 refused 'the quote of another key' "signed by another key, whose Name is $key" \
 	--ak-name="$host_key" quote
 refused 'the key of another' 'signed by another key than the one in the file' \
