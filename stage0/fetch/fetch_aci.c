@@ -96,6 +96,26 @@ static int pump_file(struct pump *pump, int fd, const char *path, struct error *
 	}
 }
 
+/*
+ * The store refused the image before it had read all. If that is because the file was changed after
+ * it was signed, that is what the user should hear: the verifier gets the rest of it.
+ */
+static void explain_refusal(struct trial *trial, int fd, const char *path, struct error *err)
+{
+	cleanup_free char *chunk = xcalloc(1, READ_CHUNK);
+	cleanup_free struct signers *signers = xcalloc(1, sizeof(*signers));
+	struct error why = ERROR_INIT;
+	struct stat st;
+	ssize_t n = 0;
+	int r = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? 0 : -EINVAL;
+
+	while (r == 0 && (n = read(fd, chunk, READ_CHUNK)) > 0)
+		r = verify_write(trial->verify, chunk, (size_t)n, &why);
+	if (r == 0 && n == 0 && verify_finish(trial->verify, signers, &why) == 0 &&
+	    signers_check_bytes(signers, &why) < 0)
+		error_set(err, why.code, "%s: %s", path, why.msg);
+}
+
 static int fetch_signed_file(struct fetch *fetch, int fd, const char *path, const char *signature,
 			     char ret_key[IMAGE_KEY_LEN + 1], struct error *err)
 {
@@ -114,8 +134,10 @@ static int fetch_signed_file(struct fetch *fetch, int fd, const char *path, cons
 	r = pump_file(pump, fd, path, err);
 	if (r == 0)
 		r = pump_finish(pump, &staged, err);
-	if (r < 0)
-		return r;
+	if (r < 0) {
+		explain_refusal(&trial, fd, path, err);
+		return err->code;
+	}
 	r = accept_staged(fetch, staged, &trial, NULL, ret_key, err);
 	return r < 0 ? error_wrap(err, "%s", path) : 0;
 }

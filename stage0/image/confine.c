@@ -261,6 +261,8 @@ int confined_finish(struct confined *confined, void *ret, int timeout_ms, struct
 	struct answer answer = {.error = ERROR_INIT};
 	int r, status;
 
+	if (confined->pid < 0)
+		return error_set(err, -EPROTO, "the %s is gone", confined->what);
 	r = read_exactly(confined->fd, &answer, sizeof(answer), timeout_ms);
 	if (r == 0)
 		r = read_exactly(confined->fd, result, confined->result_len, timeout_ms);

@@ -199,6 +199,19 @@ int signers_decide(const struct signers *signers, const struct keyring *keys, co
 	return 0;
 }
 
+int signers_check_bytes(const struct signers *signers, struct error *err)
+{
+	const struct signer *bad = NULL;
+
+	for (size_t i = 0; i < signers->n; i++) {
+		if (signers->signer[i].verdict == SIGNATURE_BAD)
+			bad = &signers->signer[i];
+		else if (signers->signer[i].verdict != SIGNATURE_UNKNOWN)
+			return 0;
+	}
+	return bad ? refuse(bad, label(""), err) : 0;
+}
+
 void signer_describe(const struct signer *signer, struct strv *ret_lines)
 {
 	strv_add(ret_lines, "signature verified:");

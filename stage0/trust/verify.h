@@ -112,6 +112,12 @@ int signers_decide(const struct signers *signers, const struct keyring *keys, co
 		   const struct signer **ret, char **ret_warning, struct error *err)
 	__attribute__((nonnull(1, 2, 3, 4, 6)));
 
+/*
+ * Where an image can not be read at all, so that its name is not known: 0 when that may be as it was
+ * signed, or the refusal when a key that is known signed other bytes than these.
+ */
+int signers_check_bytes(const struct signers *signers, struct error *err) __attribute__((nonnull));
+
 /* The lines for the user: "signature verified:" and the user IDs, each on a line of its own. */
 void signer_describe(const struct signer *signer, struct strv *ret_lines) __attribute__((nonnull));
 

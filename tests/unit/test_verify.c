@@ -339,6 +339,8 @@ static void test_a_verifier_that_dies_fails_the_write_and_says_how(void **state)
 			r = verify_finish(verify, signers, &err);
 		assert_int_equal(r, -EPROTO);
 		assert_non_null(strstr(err.msg, "killed by signal 9"));
+		/* and that is all it says */
+		assert_int_equal(verify_finish(verify, signers, &err), -EPROTO);
 	}
 }
 
