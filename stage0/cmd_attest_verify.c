@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "stage0/attest/expected.h"
-#include "stage0/attest/trust.h"
+#include "stage0/attest/quote_trust.h"
 #include "stage0/attest/verify.h"
 #include "stage0/cmds.h"
 #include "stage0/format.h"
@@ -100,13 +100,13 @@ static int check_key(const struct quote *quote, const char *name, const char *fi
 	int r = 0;
 
 	if (name) {
-		r = trust_name(quote, name, err);
+		r = quote_trust_name(quote, name, err);
 		*ret_how = "name";
 	}
 	if (r == 0 && file) {
 		r = read_text(file, &text, &len, err);
 		if (r == 0)
-			r = trust_key(quote, text, len, err);
+			r = quote_trust_key(quote, text, len, err);
 		*ret_how = "key";
 	}
 	return r;
@@ -122,8 +122,8 @@ static int check_ca(const struct verification *v, const char **ret_how, struct e
 		return 0;
 	r = read_text(v->given->ca, &roots, &len, err);
 	if (r == 0)
-		r = trust_certificates(&v->evidence.quote, v->evidence.pod,
-				       v->evidence.certificates, roots, err);
+		r = quote_trust_certificates(&v->evidence.quote, v->evidence.pod,
+					     v->evidence.certificates, roots, err);
 	*ret_how = "certificate";
 	return r;
 }

@@ -8,7 +8,7 @@
  *   the structure is a quote, and has the nonce in it;
  *   the digest in it is that of the PCR values that come with it.
  *
- * Whether the key is a TPM's at all is another question: see trust.h.
+ * Whether the key is a TPM's at all is another question: see quote_trust.h.
  */
 #include "stage0/attest/quote_priv.h"
 

@@ -5,7 +5,7 @@
 #include <assert.h>
 
 #include "stage0/attest/quote_priv.h"
-#include "stage0/attest/trust.h"
+#include "stage0/attest/quote_trust.h"
 #include "stage0/attest/verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -28,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* no signature of the seeds is of a quote over no PCRs */
 	assert(verify_pod(&evidence, quote->nonce.p, quote->nonce.len, &none, &err) < 0);
 	if (evidence.certificates)
-		(void)trust_certificates(quote, evidence.pod, evidence.certificates,
-					 evidence.certificates, &err);
+		(void)quote_trust_certificates(quote, evidence.pod, evidence.certificates,
+					       evidence.certificates, &err);
 	bytes_free(&der);
 	evidence_free(&evidence);
 	return 0;

@@ -13,7 +13,7 @@
 #include "common/hash.h"
 #include "common/util.h"
 #include "stage0/attest/expected.h"
-#include "stage0/attest/trust.h"
+#include "stage0/attest/quote_trust.h"
 #include "stage0/attest/verify.h"
 #include "tests/unit/quotemake.h"
 
@@ -211,14 +211,15 @@ static void another_key_is_refused(void **state)
 	/* the name and the file of the right key */
 	assert_int_equal(quote_key_name(&given->evidence.quote, name, &err), 0);
 	assert_int_equal(strlen(name), 68);
-	assert_int_equal(trust_name(&given->evidence.quote, name, &err), 0);
+	assert_int_equal(quote_trust_name(&given->evidence.quote, name, &err), 0);
 	public = given->evidence.quote.public;
-	assert_int_equal(trust_key(&given->evidence.quote, (char *)public.p, public.len, &err), 0);
+	assert_int_equal(
+		quote_trust_key(&given->evidence.quote, (char *)public.p, public.len, &err), 0);
 	/* and of the wrong one, which makes good quotes */
 	assert_int_equal(verify_pod(&theirs, NONCE, NONCE_LEN, &given->log, &err), 0);
-	refused(trust_name(&theirs.quote, name, &err), &err, "signed by another key");
+	refused(quote_trust_name(&theirs.quote, name, &err), &err, "signed by another key");
 	err.code = 0;
-	r = trust_key(&theirs.quote, (char *)public.p, public.len, &err);
+	r = quote_trust_key(&theirs.quote, (char *)public.p, public.len, &err);
 	refused(r, &err, "signed by another key");
 	/* their signature under our key's name */
 	bytes_free(&theirs.quote.public);
@@ -240,14 +241,14 @@ static void a_key_in_pem_is_compared(void **state)
 
 	PEM_write_bio_PUBKEY(bio, given->key);
 	len = (size_t)BIO_get_mem_data(bio, &pem);
-	assert_int_equal(trust_key(&given->evidence.quote, pem, len, &err), 0);
-	refused(trust_key(&given->evidence.quote, pem, len / 2, &err), &err,
+	assert_int_equal(quote_trust_key(&given->evidence.quote, pem, len, &err), 0);
+	refused(quote_trust_key(&given->evidence.quote, pem, len / 2, &err), &err,
 		"neither a public key");
 	(void)BIO_reset(bio);
 	PEM_write_bio_PUBKEY(bio, other);
 	len = (size_t)BIO_get_mem_data(bio, &pem);
 	err.code = 0;
-	r = trust_key(&given->evidence.quote, pem, len, &err);
+	r = quote_trust_key(&given->evidence.quote, pem, len, &err);
 	refused(r, &err, "signed by another key");
 	BIO_free(bio);
 	EVP_PKEY_free(other);
@@ -520,14 +521,15 @@ static void certificates_lead_to_one_that_is_trusted(void **state)
 	const struct quote *quote = &given->evidence.quote;
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(trust_certificates(quote, pod, own, root, &err), 0);
-	refused(trust_certificates(quote, "another", own, root, &err), &err, "of another pod");
-	refused(trust_certificates(quote, pod, NULL, root, &err), &err, "has no certificate");
-	refused(trust_certificates(quote, pod, theirs, root, &err), &err, "of another key");
-	refused(trust_certificates(quote, pod, own, stranger, &err), &err,
+	assert_int_equal(quote_trust_certificates(quote, pod, own, root, &err), 0);
+	refused(quote_trust_certificates(quote, "another", own, root, &err), &err,
+		"of another pod");
+	refused(quote_trust_certificates(quote, pod, NULL, root, &err), &err, "has no certificate");
+	refused(quote_trust_certificates(quote, pod, theirs, root, &err), &err, "of another key");
+	refused(quote_trust_certificates(quote, pod, own, stranger, &err), &err,
 		"the key's certificate: ");
-	refused(trust_certificates(quote, pod, "junk", root, &err), &err, "malformed");
-	refused(trust_certificates(quote, pod, own, "junk", &err), &err,
+	refused(quote_trust_certificates(quote, pod, "junk", root, &err), &err, "malformed");
+	refused(quote_trust_certificates(quote, pod, own, "junk", &err), &err,
 		"no certificates to trust");
 	EVP_PKEY_free(ca);
 	EVP_PKEY_free(other);

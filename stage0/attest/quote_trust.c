@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage0/attest/trust.h"
+#include "stage0/attest/quote_trust.h"
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -17,7 +17,7 @@
 #define CERTIFICATES_MAX 16 /* of one PEM text */
 #define CHAIN_DEPTH_MAX	 8
 
-int trust_name(const struct quote *quote, const char *name, struct error *err)
+int quote_trust_name(const struct quote *quote, const char *name, struct error *err)
 {
 	char own[QUOTE_HEX_MAX(QUOTE_NAME_MAX)];
 	int r = quote_key_name(quote, own, err);
@@ -47,7 +47,7 @@ static int key_from_pem(const char *text, size_t len, struct bytes *ret, struct 
 	return 0;
 }
 
-int trust_key(const struct quote *quote, const char *file, size_t len, struct error *err)
+int quote_trust_key(const struct quote *quote, const char *file, size_t len, struct error *err)
 {
 	cleanup(bytes_free) struct bytes own = {.p = NULL}, given = {.p = NULL};
 	int r;
@@ -139,8 +139,8 @@ static int check_subject(const struct quote *quote, const char *pod, X509 *certi
 	return 0;
 }
 
-int trust_certificates(const struct quote *quote, const char *pod, const char *certificates,
-		       const char *roots, struct error *err)
+int quote_trust_certificates(const struct quote *quote, const char *pod, const char *certificates,
+			     const char *roots, struct error *err)
 {
 	STACK_OF(X509) *chain = NULL, *trusted = NULL;
 	int r = 0;
