@@ -11,6 +11,7 @@
 
 #include "common/file.h"
 #include "common/util.h"
+#include "stage0/command.h"
 #include "stage0/config.h"
 #include "tests/unit/scratch.h"
 
@@ -333,11 +334,33 @@ static void the_longest_prefix_of_whole_components_wins(void **state)
 	}
 }
 
+static void directories_are_ours_or_those_of_rkt(void **state)
+{
+	char other[] = "/other";
+	struct globals globals = {.prog = "tripod"};
+	struct config_dirs dirs = globals_config_dirs(&globals);
+
+	(void)state;
+	assert_string_equal(dirs.system, "/usr/lib/tripod");
+	assert_string_equal(dirs.local, "/etc/tripod");
+	assert_null(dirs.user);
+	globals.as_rkt = true;
+	globals.user_config = other;
+	dirs = globals_config_dirs(&globals);
+	assert_string_equal(dirs.system, "/usr/lib/rkt");
+	assert_string_equal(dirs.local, "/etc/rkt");
+	assert_string_equal(dirs.user, "/other");
+	globals.local_config = other;
+	dirs = globals_config_dirs(&globals);
+	assert_string_equal(dirs.local, "/other");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_configured_is_an_empty_configuration),
+		cmocka_unit_test(directories_are_ours_or_those_of_rkt),
 		TEST(later_directories_override_key_by_key),
 		TEST(config_prints_every_kind),
 		TEST(bad_files_are_refused_by_name),
