@@ -357,13 +357,12 @@ static int find_one(const struct tarindex *index, const char *name,
 	const struct tarindex_member *found =
 		index->n ? bsearch(&key, index->member, index->n, sizeof(key), compare_members)
 			 : NULL;
-	const struct tarindex_member *end = index->member + index->n;
 	cleanup_free char *shown = entry_name(name);
 
 	if (!found)
 		return error_set(err, -ENOENT, "%.200s is not in the archive", shown);
 	if ((found > index->member && strcmp(found[-1].name, name) == 0) ||
-	    (found + 1 < end && strcmp(found[1].name, name) == 0))
+	    (found + 1 < index->member + index->n && strcmp(found[1].name, name) == 0))
 		return error_set(err, -EBADMSG, "%.200s is in the archive twice", shown);
 	*ret = found;
 	return 0;
