@@ -71,8 +71,8 @@ static void the_best_variant_of_the_platform_is_chosen(void **state)
 	static const char arms[] = IMAGE
 		"1\",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v5\"}}"
 		"," IMAGE "2\",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":"
-			  "\"v7\"}}," IMAGE "3\",\"platform\":{\"os\":\"linux\",\"architecture\":"
-					    "\"arm\",\"variant\":\"v6\"}}," IMAGE
+		"\"v7\"}}," IMAGE "3\",\"platform\":{\"os\":\"linux\",\"architecture\":"
+		"\"arm\",\"variant\":\"v6\"}}," IMAGE
 		"4\",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm64\",\"variant\":\"v8\"}}"
 		"," IMAGE "5\",\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}," IMAGE
 		"6\",\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}";
