@@ -5,8 +5,8 @@
 #include "stage0/attest/evidence.h"
 
 /*
- * Verification of evidence. What is checked of the key is the caller's choice (quote_trust.h); here it is
- * whether what the key signed is what is wanted.
+ * Verification of evidence. What is checked of the key is the caller's choice (quote_trust.h); here
+ * it is whether what the key signed is what is wanted.
  */
 
 /*
