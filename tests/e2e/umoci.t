@@ -60,4 +60,10 @@ gzip -1 "$WORK/docker.tar"
 is 'a compressed docker save archive' \
 	"$(list_image "docker-archive:$WORK/docker.tar.gz:some/app:1" | diff "$WORK/expected" -)" ''
 
+# unpacked on the host: the same, but device nodes are not made there
+run_tripod fetch "oci:$WORK/layout:x"
+run_tripod image render --rootfs-only "$out" "$WORK/rendered"
+is 'image render unpacks it' "$status" 0
+python3 tests/e2e/tree.py "$WORK/rendered" | timeless_root | grep -v '^dev/' >"$WORK/got"
+is 'to the same files' "$(grep -v '^dev/' "$WORK/expected" | diff - "$WORK/got")" ''
 done_testing
