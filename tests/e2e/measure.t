@@ -113,6 +113,11 @@ is 'a TPM for the guest changes machine and plan' "$(changed "$WORK/two")" '1 15
 rm "$WORK/pod/tpm"
 pcrs "$WORK/log" >"$WORK/pcrs"
 
+printf off >"$WORK/pod/tpm"
+same "$WORK/pod" >"$WORK/other"
+ok 'a TPM nobody in the guest asks for is nothing to the guest' cmp "$WORK/log" "$WORK/other"
+rm "$WORK/pod/tpm"
+
 # --require-measured: refused before anything runs
 rm -rf "$WORK/copy"
 cp -a "$WORK/pod" "$WORK/copy"
