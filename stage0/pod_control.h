@@ -12,8 +12,8 @@
 #define POD_CONTROL_REPLY_MAX  (256 << 10) /* bytes of an answer */
 
 /*
- * Ask a running pod, and wait so long for the answer. -ENOENT and -ECONNREFUSED: it does not run; -EREMOTEIO: it says that something
- * is wrong, in its own words. The caller puts *ret.
+ * Ask a running pod, and wait so long for the answer. -ENOENT and -ECONNREFUSED: it does not run;
+ * -EREMOTEIO: it says that something is wrong, in its own words. The caller puts *ret.
  */
 int pod_control(const struct pod *pod, const char *request, int timeout_ms,
 		struct json_object **ret, struct error *err) __attribute__((nonnull));
