@@ -121,11 +121,14 @@ for _ in range(20):
     if "31 97" in text:
         break
 say("31 97\r\n/dev/pts/" in text, "a terminal as large as ours")
-os.write(master, b"sleep 100\n")
-time.sleep(1)
-os.write(master, b"\x03")
-os.write(master, b"echo =2\n")
-say("\n=2\r\n" in expect(master, "\n=2\r\n"), "keys are the app's")
+os.write(master, b"echo go; sleep 5000\n")
+expect(master, "\ngo\r\n")
+for _ in range(40):  # the shell may just be about to start it
+    os.write(master, b"\x03echo =2\n")
+    text = expect(master, "\n=2\r\n", 5)
+    if "\n=2\r\n" in text:
+        break
+say("\n=2\r\n" in text, "keys are the app's")
 os.write(master, b"\x1d")
 say(tty.wait(200) == 0, "but for the one that detaches")
 say(termios.tcgetattr(slave) == before, "our terminal is as it was")

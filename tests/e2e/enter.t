@@ -214,9 +214,13 @@ for _ in range(20):
     if "44 123" in text:
         break
 say("44 123" in text, "resize")
-text = ask("echo go; sleep 500", "\ngo\r\n")
-os.write(master, b"\x03")
-say("=3" in ask("echo =3", "\n=3\r\n"), "interrupt")
+text = ask("echo go; sleep 5000", "\ngo\r\n")
+for _ in range(40):  # the shell may just be about to start it
+    os.write(master, b"\x03echo =3\n")
+    text = expect("\n=3\r\n", 5)
+    if "\n=3\r\n" in text:
+        break
+say("\n=3\r\n" in text, "interrupt")
 text = ask("top", "(?i)cpu.*(?s:.*)PID")
 say("PID" in text, "top")
 os.write(master, b"q")
