@@ -82,8 +82,9 @@ static void the_event_log_is_where_the_device_tree_says(void **state)
 	const struct setup_data *node;
 	struct firmware_entry entry;
 	const struct boot_params *bp;
-	const fdt64_t *base;
 	const fdt32_t *size;
+	const void *value;
+	uint64_t base;
 	int tpm, len;
 
 	f->params.tpm = true;
@@ -95,14 +96,15 @@ static void the_event_log_is_where_the_device_tree_says(void **state)
 	node = gmem_ptr(&f->mem, node->next, sizeof(*node));
 	assert_int_equal(node->type, SETUP_DTB);
 	tpm = fdt_path_offset(node->data, "/soc/tpm@fed40000");
-	base = fdt_getprop(node->data, tpm, "linux,sml-base", &len);
+	value = fdt_getprop(node->data, tpm, "linux,sml-base", &len);
 	assert_int_equal(len, 8);
+	base = fdt64_ld(value);
 	size = fdt_getprop(node->data, tpm, "linux,sml-size", &len);
 	assert_int_equal(len, 4);
 	assert_int_equal(fdt32_to_cpu(*size), sizeof(log));
-	assert_memory_equal(gmem_ptr(&f->mem, fdt64_to_cpu(*base), sizeof(log)), log, sizeof(log));
+	assert_memory_equal(gmem_ptr(&f->mem, base, sizeof(log)), log, sizeof(log));
 	/* it is the data of a node, which the kernel reserves */
-	assert_int_equal(fdt64_to_cpu(*base), node->next + sizeof(*node));
+	assert_int_equal(base, node->next + sizeof(*node));
 }
 
 static void the_initrd_lies_whole_at_the_top_of_ram(void **state)

@@ -84,7 +84,7 @@ static void a_plan_is_decoded_whole(void **state)
 
 	string(&w, PLAN_HOSTNAME, "pod");
 	u64(&w, PLAN_MEMORY, UINT64_C(3) << 32);
-	record(&w, PLAN_TPM, NULL, 0);
+	record(&w, PLAN_TPM, "", 0);
 	string(&w, PLAN_APP, "web");
 	string(&w, PLAN_ENV, "A=1");
 	string(&w, PLAN_ARG, "/bin/sh");
