@@ -17,7 +17,7 @@ kernel="linux-source-6.1 flex bison bc libelf-dev xz-utils patch cpio kmod"
 images="busybox-static ca-certificates"
 # tests and checks
 tests="libcmocka-dev perl erofs-utils device-tree-compiler clang clang-format clang-tidy
-	libclang-rt-14-dev cppcheck shellcheck zstd bzip2 python3 procps openssl
+	libclang-rt-14-dev cppcheck shellcheck zstd bzip2 python3 procps openssl strace
 	docker-registry buildah iproute2 curl passt containernetworking-plugins iptables
 	swtpm swtpm-tools tpm2-tools umoci skopeo"
 # measurements
