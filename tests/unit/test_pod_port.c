@@ -131,10 +131,24 @@ static void the_option_has_two_forms(void **state)
 static void the_options_other_forms_are_refused(void **state)
 {
 	static const char *const wrong[] = {
-		"",	     "80",	   ":80",	   "http",	    "http:",
-		"http:0",    "http:65536", "http:a",	   "http:1.2.3:80", "HTTP:80",
-		"80/sctp:1", 	   	   "http:1:2",	    "80/:1",
-		"http:-1",   "http:8080 ", "http::8080:x", "a b:1",	    "http:x:8080",
+		"",
+		"80",
+		":80",
+		"http",
+		"http:",
+		"http:0",
+		"http:65536",
+		"http:a",
+		"http:1.2.3:80",
+		"HTTP:80",
+		"80/sctp:1",
+		"http:1:2",
+		"80/:1",
+		"http:-1",
+		"http:8080 ",
+		"http::8080:x",
+		"a b:1",
+		"http:x:8080",
 	};
 
 	(void)state;

@@ -196,7 +196,8 @@ static void an_opening_may_come_in_pieces_with_bytes_behind_it(void **state)
 	struct {
 		struct agent_session_stream hello;
 		char text[8];
-	} all = {{AGENT_STREAM_MAGIC, (uint16_t)f->session, AGENT_CONTROL, 0, f->cookie}, "abcdefg"};
+	} all = {{AGENT_STREAM_MAGIC, (uint16_t)f->session, AGENT_CONTROL, 0, f->cookie},
+		 "abcdefg"};
 	const uint8_t *p = (const uint8_t *)&all;
 	char buf[8192];
 
