@@ -168,6 +168,13 @@ static int check_capabilities(const struct check *c)
 	return r;
 }
 
+static int check_errno(const char *name, struct error *err)
+{
+	if (name[0] != 'E' || strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(name))
+		return error_set(err, -EINVAL, "\"%s\" is not the name of an error", name);
+	return 0;
+}
+
 static int check_seccomp(const struct check *c)
 {
 	struct json_object *set;
@@ -176,9 +183,7 @@ static int check_seccomp(const struct check *c)
 
 	if (r < 0 || (r = json_get_string(c->value, "errno", &name, c->err)) < 0 || !name || !*name)
 		return r;
-	if (name[0] != 'E' || strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(name))
-		return error_set(c->err, -EINVAL, "\"%s\" is not the name of an error", name);
-	return 0;
+	return check_errno(name, c->err);
 }
 
 static int check_bool(const struct check *c)
@@ -270,8 +275,8 @@ static const struct {
 	{ISOLATOR_CAPS_RETAIN, check_capabilities, ISOLATOR_CAPS_REMOVE},
 	{ISOLATOR_CAPS_REMOVE, check_capabilities, ISOLATOR_CAPS_RETAIN},
 	{"os/linux/no-new-privileges", check_bool, NULL},
-	{"os/linux/seccomp-retain-set", check_seccomp, "os/linux/seccomp-"},
-	{"os/linux/seccomp-remove-set", check_seccomp, "os/linux/seccomp-"},
+	{ISOLATOR_SECCOMP "retain-set", check_seccomp, ISOLATOR_SECCOMP},
+	{ISOLATOR_SECCOMP "remove-set", check_seccomp, ISOLATOR_SECCOMP},
 	{"os/linux/selinux-context", check_selinux, "os/linux/selinux-context"},
 	{"os/linux/apparmor-profile", check_apparmor, "os/linux/apparmor-profile"},
 	{"os/linux/oom-score-adj", check_oom, "os/linux/oom-score-adj"},
@@ -389,5 +394,40 @@ int isolator_capabilities(const char *name, const char *list, struct json_object
 	value = json_object_new_object();
 	json_add(value, "set", take_ptr(set));
 	*ret = isolator_new(name, value);
+	return 0;
+}
+
+int isolator_seccomp(const char *text, struct json_object **ret, struct error *err)
+{
+	cleanup_json struct json_object *set = json_object_new_array();
+	cleanup_strv struct strv words = STRV_INIT;
+	const char *mode = NULL, *code = NULL;
+	struct json_object *value;
+
+	strv_split(&words, text, ',');
+	for (size_t i = 0; i < words.n; i++) {
+		const char *word = words.v[i];
+
+		if (str_starts_with(word, "mode="))
+			mode = word + 5;
+		else if (str_starts_with(word, "errno="))
+			code = word + 6;
+		else if (*word)
+			json_object_array_add(set, json_object_new_string(word));
+	}
+	if (!mode || (strcmp(mode, "retain") != 0 && strcmp(mode, "remove") != 0))
+		return error_set(err, -EINVAL, "\"%s\" has neither mode=retain nor mode=remove",
+				 text);
+	if (json_object_array_length(set) == 0)
+		return error_set(err, -EINVAL, "\"%s\" names no system calls", text);
+	if (code && check_errno(code, err) < 0)
+		return err->code;
+	value = json_object_new_object();
+	json_add(value, "set", take_ptr(set));
+	if (code)
+		json_add_string(value, "errno", code);
+	*ret = isolator_new(strcmp(mode, "retain") == 0 ? ISOLATOR_SECCOMP "retain-set"
+							: ISOLATOR_SECCOMP "remove-set",
+			    value);
 	return 0;
 }

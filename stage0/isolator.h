@@ -26,10 +26,17 @@ int isolator_cpu(const char *text, struct json_object **ret, struct error *err)
 int isolator_capabilities(const char *name, const char *list, struct json_object **ret,
 			  struct error *err) __attribute__((nonnull));
 
+/* A seccomp isolator from "mode=retain|remove[,errno=E],NAME,..." (rkt-behaviour 7.3). */
+int isolator_seccomp(const char *text, struct json_object **ret, struct error *err)
+	__attribute__((nonnull));
+
 /* Whether this is the name of a Linux capability, CAP_... */
 bool capability_is_known(const char *name) __attribute__((nonnull));
 
 #define ISOLATOR_CAPS_RETAIN "os/linux/capabilities-retain-set"
 #define ISOLATOR_CAPS_REMOVE "os/linux/capabilities-remove-set"
+
+/* The beginning of the names of both seccomp isolators, of which an app has one at most. */
+#define ISOLATOR_SECCOMP "os/linux/seccomp-"
 
 #endif

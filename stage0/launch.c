@@ -57,6 +57,8 @@ const struct option launch_image_options[] = {
 	FETCHING_PULL_POLICY(struct launch_options, fetching, "new"),
 	{"readonly-rootfs", OPT_BOOL, APP(readonly_rootfs), .explicit_value = true, .arg = "BOOL",
 	 .help = "let the app not write to its root file system"},
+	{"seccomp", OPT_STRING, APP(seccomp), .arg = "mode=retain|remove[,errno=E],NAME...",
+	 .help = "filter of the app's system calls: those it keeps, or those it does without"},
 	{"set-env", OPT_ENV, POD(set_env), .arg = "NAME=VALUE",
 	 .help = "set a variable for all apps, over any other value (repeatable)"},
 	{"set-env-file", OPT_LIST, POD(set_env_file), .arg = "FILE",

@@ -132,11 +132,37 @@ static struct json_object *isolators_without(struct json_object *list, const cha
 	return rest;
 }
 
+/* In the place of the isolators of the app whose names begin with prefix. */
+static void app_replace(struct json_object *app, const char *prefix, struct json_object *isolator)
+{
+	struct json_object *list = isolators_without(list_at(app, "isolators"), prefix);
+
+	json_object_array_add(list, isolator);
+	json_add(app, "isolators", list);
+}
+
+static int app_capabilities(struct json_object *app, const struct app_request *request,
+			    struct error *err)
+{
+	bool retain = request->caps_retain;
+	struct json_object *one = NULL;
+
+	if (retain && request->caps_remove)
+		return error_set(err, -EINVAL,
+				 "--caps-retain and --caps-remove exclude each other");
+	if (isolator_capabilities(retain ? ISOLATOR_CAPS_RETAIN : ISOLATOR_CAPS_REMOVE,
+				  retain ? request->caps_retain : request->caps_remove, &one,
+				  err) < 0)
+		return error_wrap(err, retain ? "--caps-retain" : "--caps-remove");
+	app_replace(app, "os/linux/capabilities-", one);
+	return 0;
+}
+
 static int app_isolators(struct json_object *app, const struct app_request *request,
 			 struct error *err)
 {
-	const char *caps = request->caps_retain ? request->caps_retain : request->caps_remove;
 	struct json_object *list = list_at(app, "isolators"), *one = NULL;
+	int r = 0;
 
 	if (request->memory) {
 		if (isolator_memory(request->memory, &one, err) < 0)
@@ -148,18 +174,13 @@ static int app_isolators(struct json_object *app, const struct app_request *requ
 			return error_wrap(err, "--cpu");
 		json_object_array_add(list, one);
 	}
-	if (!caps)
-		return 0;
-	if (request->caps_retain && request->caps_remove)
-		return error_set(err, -EINVAL,
-				 "--caps-retain and --caps-remove exclude each other");
-	if (isolator_capabilities(request->caps_retain ? ISOLATOR_CAPS_RETAIN
-						       : ISOLATOR_CAPS_REMOVE,
-				  caps, &one, err) < 0)
-		return error_wrap(err, request->caps_retain ? "--caps-retain" : "--caps-remove");
-	list = isolators_without(list, "os/linux/capabilities-");
-	json_object_array_add(list, one);
-	json_add(app, "isolators", list);
+	if (request->caps_retain || request->caps_remove)
+		r = app_capabilities(app, request, err);
+	if (r < 0 || !request->seccomp)
+		return r;
+	if (isolator_seccomp(request->seccomp, &one, err) < 0)
+		return error_wrap(err, "--seccomp");
+	app_replace(app, ISOLATOR_SECCOMP, one);
 	return 0;
 }
 

@@ -39,6 +39,7 @@ struct app_request {
 	char *cpu;
 	char *caps_retain;
 	char *caps_remove;
+	char *seccomp;
 	char *signature; /* the file of its signature */
 };
 
