@@ -19,6 +19,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -83,6 +85,27 @@ static int set_caps(struct launch *launch)
 		init_text_set(launch->why, 0, "dropping a capability");
 		init_text_add_errno(launch->why, errno);
 		return fail(launch, AGENT_EXIT_CAPS);
+	}
+	return 0;
+}
+
+/*
+ * Filter the system calls from here on. It takes a privilege or the promise to gain none: a user
+ * other than root has given the former up by now, and makes the latter.
+ */
+static int set_filter(struct launch *launch, uint32_t uid)
+{
+	const struct init_plan_app *plan = launch->plan;
+	struct sock_fprog filter = {.len = (unsigned short)plan->nfilter,
+				    .filter = (void *)plan->filter};
+
+	if (!plan->filter)
+		return 0;
+	if ((uid != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0) {
+		init_text_set(launch->why, 0, "filtering system calls");
+		init_text_add_errno(launch->why, errno);
+		return fail(launch, AGENT_EXIT_SECCOMP);
 	}
 	return 0;
 }
@@ -182,6 +205,9 @@ static int become(struct launch *launch)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	syscall(SYS_close_range, INIT_APP_STREAMS, ~0U, 0);
+	/* last: what comes before it need not be allowed */
+	if (set_filter(launch, uid) < 0)
+		return -1;
 	init_exec(plan->argv, plan->envp, launch->why);
 	return fail(launch, AGENT_EXIT_EXEC);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define RECORD_HEADER 8
+#define INSN_SIZE     8 /* struct sock_filter */
 
 struct record {
 	unsigned tag;
@@ -125,6 +126,11 @@ static const char *record_fault(const struct record *rec)
 		return rec->len == 4 ? NULL : "bad length";
 	case PLAN_GROUPS:
 		if (rec->len % 4 != 0 || rec->len / 4 > INIT_GROUPS_MAX)
+			return "bad length";
+		return NULL;
+	case PLAN_SECCOMP:
+		if (rec->len == 0 || rec->len % INSN_SIZE != 0 ||
+		    rec->len / INSN_SIZE > PLAN_SECCOMP_MAX)
 			return "bad length";
 		return NULL;
 	case PLAN_FLAGS:
@@ -242,6 +248,10 @@ static void take(struct init_plan_app *app, const struct record *rec, const char
 		break;
 	case PLAN_CAPS:
 		app->caps = le64(rec->data);
+		break;
+	case PLAN_SECCOMP:
+		app->filter = rec->data;
+		app->nfilter = rec->len / INSN_SIZE;
 		break;
 	}
 }

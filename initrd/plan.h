@@ -27,6 +27,8 @@ struct init_plan_app {
 	uint32_t flags; /* enum plan_flags */
 	uint16_t rows, columns;
 	uint64_t caps;
+	const uint8_t *filter; /* nfilter struct sock_filter, unaligned */
+	unsigned nfilter;
 	unsigned nargs, nenv;
 };
 

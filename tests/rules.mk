@@ -5,6 +5,7 @@
 #   tests/unit/test_NAME.c  a cmocka program, linked with every room's library and with the other
 #                           .c files of tests/unit
 #   tests/e2e/NAME.t        a POSIX sh script that speaks TAP (tap.sh has the words), run by prove
+#   tests/guest/NAME.c      a static program for e2e tests to run in a guest
 #   tests/fuzz/fuzz_NAME.c  LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/NAME/
 #
 # tests/run records what a suite printed, tests/sum counts all of it and decides.
@@ -60,7 +61,22 @@ check-unit: $(call picked,$(UNIT_TESTS))
 	$(Q)$(RUN_UNIT)
 	$(Q)tests/sum $(RESULTS)/unit
 
-check-e2e: all
+GUEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/guest/*.c))
+
+guest-programs: $(GUEST_PROGRAMS)
+
+# with init's compiler and flags
+$(GUEST_PROGRAMS): $(B)/%: $(O)/initrd-guest/%.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(INIT_CC) $(INIT_LDFLAGS) -o $@ $<
+
+$(O)/initrd-guest/tests/guest/%.o: tests/guest/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $< (guest)"
+	$(Q)$(INIT_CC) -I. -D_GNU_SOURCE $(INIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+check-e2e: all guest-programs
 	$(Q)$(RUN_E2E)
 	$(Q)tests/sum $(RESULTS)/e2e
 
@@ -69,7 +85,7 @@ check-fuzz: fuzzers
 	$(Q)tests/sum $(RESULTS)/fuzz
 
 # All suites. The fuzz targets have sanitizers of their own and run in the plain variant only.
-check-built: all tests $(if $(filter 0,$(SAN)),fuzzers)
+check-built: all guest-programs tests $(if $(filter 0,$(SAN)),fuzzers)
 	$(Q)rm -rf $(RESULTS)
 	$(Q)$(RUN_UNIT)
 ifeq ($(SAN),0)
@@ -87,4 +103,4 @@ bench-built: all
 	$(Q)tests/bench/pull
 	$(Q)$(if $(KERNEL_BENCH),$(MAKE) bench-kernel)
 
-.PHONY: bench-built tests fuzz-objects fuzzers check-unit check-e2e check-fuzz check-built
+.PHONY: bench-built guest-programs tests fuzz-objects fuzzers check-unit check-e2e check-fuzz check-built

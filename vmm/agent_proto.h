@@ -137,8 +137,11 @@ enum plan_tag {
 	PLAN_WORKDIR = 23, /* string, absolute */
 	PLAN_FLAGS = 24,   /* u32: enum plan_flags */
 	PLAN_WINSIZE = 25, /* u16 rows, u16 columns: with PLAN_TTY */
-	PLAN_CAPS = 26	   /* u64: capability bounding set, bit n is capability n */
+	PLAN_CAPS = 26,	   /* u64: capability bounding set, bit n is capability n */
+	PLAN_SECCOMP = 27  /* struct sock_filter each: the program that filters system calls */
 };
+
+#define PLAN_SECCOMP_MAX 4096 /* instructions: BPF_MAXINSNS, more the kernel does not take */
 
 #define PLAN_NICS_MAX	   8  /* of a pod */
 #define PLAN_ADDRESSES_MAX 8  /* of a NIC */
@@ -172,12 +175,13 @@ enum plan_flags {
 };
 
 /* Exit codes of an app that could not be started; systemd's, as users of rkt know them. */
-#define AGENT_EXIT_CHDIR  200
-#define AGENT_EXIT_EXEC	  203
-#define AGENT_EXIT_STDIN  208 /* any of the streams */
-#define AGENT_EXIT_USER	  217
-#define AGENT_EXIT_GROUP  216
-#define AGENT_EXIT_CAPS	  218
-#define AGENT_EXIT_ROOTFS 226 /* mounts of the app's root */
+#define AGENT_EXIT_CHDIR   200
+#define AGENT_EXIT_EXEC	   203
+#define AGENT_EXIT_STDIN   208 /* any of the streams */
+#define AGENT_EXIT_USER	   217
+#define AGENT_EXIT_GROUP   216
+#define AGENT_EXIT_CAPS	   218
+#define AGENT_EXIT_SECCOMP 228
+#define AGENT_EXIT_ROOTFS  226 /* mounts of the app's root */
 
 #endif

@@ -110,11 +110,24 @@ static int get_caps(struct json_object *value, const char *what, uint64_t *ret, 
 	return 0;
 }
 
-/* One isolator; known says whether it is one that is enforced. */
-static int parse_one(const char *name, struct json_object *value, struct isolators *iso,
-		     uint64_t *remove, bool *ret_known, struct error *err)
+static int get_seccomp(struct json_object *value, const char *what, struct isolators *iso,
+		       struct strv *notes, struct error *err)
 {
-	*ret_known = true;
+	enum seccomp_mode mode =
+		str_ends_with(what, "retain-set") ? SECCOMP_RETAIN : SECCOMP_REMOVE;
+
+	if (iso->has_seccomp)
+		return error_set(err, -EINVAL, "isolator %s: there may be one such only", what);
+	iso->has_seccomp = true;
+	if (seccomp_parse(value, mode, &iso->seccomp, notes, err) < 0)
+		return error_wrap(err, "isolator %s", what);
+	return 0;
+}
+
+/* One isolator; what is not enforced of it is added to notes. */
+static int parse_one(const char *name, struct json_object *value, struct isolators *iso,
+		     uint64_t *remove, struct strv *notes, struct error *err)
+{
 	if (!strcmp(name, "resource/memory"))
 		return get_limit(value, name, QUANTITY_ONE, &iso->memory, err);
 	if (!strcmp(name, "resource/cpu"))
@@ -123,14 +136,23 @@ static int parse_one(const char *name, struct json_object *value, struct isolato
 		return get_caps(value, name, &iso->caps, err);
 	if (!strcmp(name, "os/linux/capabilities-remove-set"))
 		return get_caps(value, name, remove, err);
-	*ret_known = false;
+	if (!strcmp(name, "os/linux/seccomp-retain-set") ||
+	    !strcmp(name, "os/linux/seccomp-remove-set"))
+		return get_seccomp(value, name, iso, notes, err);
+	if (notes->n < ISOLATORS_NOTES_MAX)
+		strv_add_owned(notes, xasprintf("isolator %s is not enforced", name));
 	return 0;
 }
 
-int isolators_parse(struct json_object *section, struct isolators *ret, struct strv *ignored,
+void isolators_free(struct isolators *iso)
+{
+	seccomp_spec_free(&iso->seccomp);
+}
+
+int isolators_parse(struct json_object *section, struct isolators *ret, struct strv *notes,
 		    struct error *err)
 {
-	struct isolators iso = {0};
+	cleanup(isolators_free) struct isolators iso = {.seccomp.calls = STRV_INIT};
 	struct json_object *list = NULL;
 	uint64_t remove = 0;
 	int r = json_get_array(section, "isolators", &list, err);
@@ -138,7 +160,6 @@ int isolators_parse(struct json_object *section, struct isolators *ret, struct s
 	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++) {
 		struct json_object *entry = json_object_array_get_idx(list, i), *value = NULL;
 		const char *name = NULL;
-		bool known;
 
 		if (!json_object_is_type(entry, json_type_object))
 			return error_set(err, -EINVAL, "an isolator is not an object");
@@ -148,9 +169,7 @@ int isolators_parse(struct json_object *section, struct isolators *ret, struct s
 		if (!name)
 			return error_set(err, -EINVAL, "an isolator has no name");
 		json_object_object_get_ex(entry, "value", &value);
-		r = parse_one(name, value, &iso, &remove, &known, err);
-		if (!known && ignored->n < ISOLATORS_IGNORED_MAX)
-			strv_add(ignored, name);
+		r = parse_one(name, value, &iso, &remove, notes, err);
 	}
 	if (r < 0)
 		return r;
@@ -162,5 +181,6 @@ int isolators_parse(struct json_object *section, struct isolators *ret, struct s
 		return error_set(err, -EINVAL, "memory limit over %llu bytes",
 				 (unsigned long long)POD_MEMORY_MAX);
 	*ret = iso;
+	iso.seccomp.calls = (struct strv)STRV_INIT;
 	return 0;
 }

@@ -8,22 +8,26 @@
 #include "common/error.h"
 #include "common/json.h"
 #include "common/str.h"
+#include "vmm/seccomp.h"
 
-/* An app's isolators (images.md section 7): resource limits and capabilities. */
+/* An app's isolators (images.md section 7): resource limits, capabilities, system calls. */
 
-#define ISOLATORS_IGNORED_MAX 32 /* names reported of isolators that are not enforced */
+#define ISOLATORS_NOTES_MAX 32 /* lines about what is not enforced */
 
 struct isolators {
-	uint64_t memory; /* limit in bytes, 0: none */
-	uint64_t cpu;	 /* limit in thousandths of a CPU, 0: none */
-	uint64_t caps;	 /* bounding set, bit n is capability n */
+	uint64_t memory;  /* limit in bytes, 0: none */
+	uint64_t cpu;	  /* limit in thousandths of a CPU, 0: none */
+	uint64_t caps;	  /* bounding set, bit n is capability n */
+	bool has_seccomp; /* an isolator says so; else it is the default */
+	struct seccomp_spec seccomp;
 };
 
 /*
- * Read the list "isolators" of an app section. Of several of one name the last counts. Names of
- * those that are not enforced are added to ignored.
+ * Read the list "isolators" of an app section. Of several of one name the last counts. What is not
+ * enforced is added to notes, a line each. *ret is the caller's to isolators_free().
  */
-int isolators_parse(struct json_object *section, struct isolators *ret, struct strv *ignored,
+int isolators_parse(struct json_object *section, struct isolators *ret, struct strv *notes,
 		    struct error *err) __attribute__((nonnull));
+void isolators_free(struct isolators *iso) __attribute__((nonnull));
 
 #endif

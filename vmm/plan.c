@@ -71,7 +71,9 @@ static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 	plan_put(out, PLAN_FLAGS, &flags, sizeof(flags));
 	if (flags & PLAN_TTY)
 		plan_put(out, PLAN_WINSIZE, size, sizeof(size));
-	plan_put(out, PLAN_CAPS, &app->caps, sizeof(app->caps));
+	plan_put(out, PLAN_CAPS, &app->iso.caps, sizeof(app->iso.caps));
+	if (app->filter)
+		plan_put(out, PLAN_SECCOMP, app->filter, app->filter_len);
 }
 
 /* What an app finds in /etc/hosts when its image has none (rkt-behaviour.md section 8.8). */

@@ -202,9 +202,8 @@ static int parse_string(struct json_object *section, const char *key, const char
 static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct json_object *section,
 			     struct error *err)
 {
-	cleanup_strv struct strv ignored = STRV_INIT;
+	cleanup_strv struct strv notes = STRV_INIT;
 	struct json_object *handlers = NULL;
-	struct isolators iso;
 	int r;
 
 	if ((r = parse_words(section, "exec", &app->exec, err)) < 0 ||
@@ -213,7 +212,7 @@ static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct j
 	    (r = parse_string(section, "workingDirectory", "/", &app->workdir, err)) < 0 ||
 	    (r = parse_gids(app, section, err)) < 0 ||
 	    (r = parse_environment(app, section, err)) < 0 ||
-	    (r = isolators_parse(section, &iso, &ignored, err)) < 0 ||
+	    (r = isolators_parse(section, &app->iso, &notes, err)) < 0 ||
 	    (r = json_get_array(section, "eventHandlers", &handlers, err)) < 0)
 		return r;
 	if (!app->exec.n || !*app->exec.v[0])
@@ -221,11 +220,8 @@ static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct j
 	if (app->workdir[0] != '/')
 		return error_set(err, -EINVAL, "working directory \"%s\" is not absolute",
 				 app->workdir);
-	app->memory = iso.memory;
-	app->cpu = iso.cpu;
-	app->caps = iso.caps;
-	for (size_t i = 0; i < ignored.n; i++)
-		note(pod, "app %s: isolator %s is not enforced", app->name, ignored.v[i]);
+	for (size_t i = 0; i < notes.n; i++)
+		note(pod, "app %s: %s", app->name, notes.v[i]);
 	if (handlers && json_object_array_length(handlers))
 		note(pod, "app %s: event handlers are not run", app->name);
 	return 0;
@@ -390,6 +386,8 @@ void pod_free(struct pod_spec *pod)
 		free(app->group);
 		free(app->workdir);
 		free(app->gids);
+		free(app->filter);
+		isolators_free(&app->iso);
 	}
 	free(pod->apps);
 	free(pod->ports);
@@ -397,12 +395,37 @@ void pod_free(struct pod_spec *pod)
 	*pod = (struct pod_spec){.apps = NULL};
 }
 
+int pod_filters(struct pod_spec *pod, struct error *err)
+{
+	const struct pod_app *model = NULL; /* one with the filter most apps have */
+
+	for (unsigned i = 0; i < pod->napps; i++) {
+		struct pod_app *app = &pod->apps[i];
+		int r = 0;
+
+		if (app->iso.seccomp.mode == SECCOMP_OFF)
+			continue;
+		if (!app->iso.has_seccomp && model) {
+			app->filter_len = model->filter_len;
+			app->filter = xcalloc(1, app->filter_len);
+			memcpy(app->filter, model->filter, app->filter_len);
+			continue;
+		}
+		r = seccomp_compile(&app->iso.seccomp, &app->filter, &app->filter_len, err);
+		if (r < 0)
+			return error_wrap(err, "app %s", app->name);
+		if (!app->iso.has_seccomp)
+			model = app;
+	}
+	return 0;
+}
+
 uint64_t pod_memory(const struct pod_spec *pod, uint64_t dflt)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < pod->napps; i++)
-		sum += pod->apps[i].memory; /* at most 64 of POD_MEMORY_MAX: can not wrap */
+		sum += pod->apps[i].iso.memory; /* at most 64 of POD_MEMORY_MAX: can not wrap */
 	if (!sum)
 		sum = dflt;
 	return MIN(MAX(sum, POD_MEMORY_MIN), POD_MEMORY_MAX);
@@ -413,7 +436,7 @@ unsigned pod_cpus(const struct pod_spec *pod, unsigned host_cpus)
 	uint64_t sum = 0, cpus;
 
 	for (unsigned i = 0; i < pod->napps; i++)
-		if (__builtin_add_overflow(sum, pod->apps[i].cpu, &sum))
+		if (__builtin_add_overflow(sum, pod->apps[i].iso.cpu, &sum))
 			sum = UINT64_MAX / 2;
 	cpus = DIV_ROUND_UP(sum, 1000);
 	return (unsigned)MAX(MIN(cpus, (uint64_t)host_cpus), UINT64_C(1));

@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/str.h"
+#include "vmm/isolator.h"
 #include "vmm/pod_port.h"
 
 /*
@@ -42,9 +43,9 @@ struct pod_app {
 	char *user, *group, *workdir;
 	uint32_t *gids;
 	size_t ngids;
-	uint64_t memory; /* limit in bytes, 0: none */
-	uint64_t cpu;	 /* limit in thousandths of a CPU, 0: none */
-	uint64_t caps;	 /* bounding set, bit n is capability n */
+	struct isolators iso;
+	uint8_t *filter; /* of its system calls, struct sock_filter each; made by pod_filters() */
+	size_t filter_len;
 	bool readonly_root;
 	bool tpm; /* it asks for the TPM: annotation tripod/tpm */
 	enum pod_stdio in, out, errout;
@@ -71,6 +72,9 @@ static inline bool pod_app_has_tty(const struct pod_app *app)
 	return app->in == POD_STDIO_TTY || app->out == POD_STDIO_TTY ||
 	       app->errout == POD_STDIO_TTY;
 }
+
+/* Make the filters of the apps' system calls; once. */
+int pod_filters(struct pod_spec *pod, struct error *err) __attribute__((nonnull));
 
 /* Guest memory in bytes: the sum of the apps' limits, or dflt when no app has one. */
 uint64_t pod_memory(const struct pod_spec *pod, uint64_t dflt) __attribute__((nonnull));

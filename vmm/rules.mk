@@ -5,7 +5,7 @@
 $(eval $(call room_library,vmm))
 
 VMM	:= $(B)/libexec/tripod-vmm
-VMM_LIBS := -l:libfdt.a -l:libjson-c.a -l:libcrypto.a
+VMM_LIBS := -l:libfdt.a -l:libjson-c.a -l:libcrypto.a -l:libseccomp.a
 ifeq ($(SAN),1)
 VMM_LDFLAGS := $(LDFLAGS)
 else

@@ -73,6 +73,20 @@ static int share_tpm(struct shape *shape, struct error *err)
 	return r;
 }
 
+/* What confines the apps, unless that was not wanted. */
+static int confine(const struct stage1_args *args, struct pod_spec *pod, struct error *err)
+{
+	for (unsigned i = 0; i < pod->napps; i++) {
+		struct isolators *iso = &pod->apps[i].iso;
+
+		if (args->no_caps_restriction)
+			iso->caps = UINT64_MAX;
+		if (args->no_seccomp)
+			iso->seccomp.mode = SECCOMP_OFF;
+	}
+	return pod_filters(pod, err);
+}
+
 int shape_make(const struct stage1_args *args, const struct shape_host *host, struct shape *ret,
 	       struct error *err)
 {
@@ -84,13 +98,13 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 		return r;
 	r = share_tpm(&shape, err);
 	if (r == 0)
+		r = confine(args, &shape.pod, err);
+	if (r == 0)
 		r = podnet_plan(args, &shape.pod, &shape.net, err);
 	if (r < 0) {
 		pod_free(&shape.pod);
 		return r;
 	}
-	for (unsigned i = 0; i < shape.pod.napps && args->no_caps_restriction; i++)
-		shape.pod.apps[i].caps = UINT64_MAX;
 	shape.words = words ? words : "";
 	shape.memory = guest_memory(
 		pod_memory(&shape.pod, host->emulated ? MEMORY_DEFAULT_EMULATED : MEMORY_DEFAULT));

@@ -32,6 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				 strlen(app->group) + strlen(app->workdir);
 			for (unsigned j = 0; j < 4 * app->ngroups; j++)
 				total += app->groups[j];
+			for (unsigned j = 0; j < 8 * app->nfilter; j++)
+				total += app->filter[j];
 		}
 	}
 	memcpy(bytes, data, size);

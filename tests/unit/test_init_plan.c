@@ -77,6 +77,7 @@ static void a_plan_is_decoded_whole(void **state)
 {
 	const uint32_t groups[] = {10, 4000000000U};
 	const uint16_t size[] = {24, 80};
+	static const char filter[] = "instructinstruct";
 	struct writer w = {.len = 0};
 	struct init_plan plan;
 	struct init_text why;
@@ -99,6 +100,7 @@ static void a_plan_is_decoded_whole(void **state)
 	u32(&w, PLAN_FLAGS, PLAN_TTY | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE);
 	record(&w, PLAN_WINSIZE, size, sizeof(size));
 	u64(&w, PLAN_CAPS, UINT64_C(0x1ff00000001));
+	record(&w, PLAN_SECCOMP, filter, sizeof(filter) - 1);
 	app(&w, "db");
 
 	assert_int_equal(decode(&w, &plan, &why), 0);
@@ -127,6 +129,8 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_int_equal(web->rows, 24);
 	assert_int_equal(web->columns, 80);
 	assert_true(web->caps == UINT64_C(0x1ff00000001));
+	assert_int_equal(web->nfilter, 2);
+	assert_memory_equal(web->filter, filter, sizeof(filter) - 1);
 
 	assert_string_equal(db->name, "db");
 	assert_string_equal(db->argv[0], "/bin/true");
@@ -135,6 +139,30 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_string_equal(db->user, "0");
 	assert_string_equal(db->group, "0");
 	assert_string_equal(db->workdir, "/");
+	assert_null(db->filter);
+}
+
+static void a_filter_is_as_long_as_the_kernel_takes(void **state)
+{
+	static uint8_t bytes[128 + (PLAN_SECCOMP_MAX + 1) * 8];
+	static char *pool[INIT_POOL_MAX];
+	static struct init_plan plan;
+	(void)state;
+
+	for (uint32_t n = PLAN_SECCOMP_MAX; n <= PLAN_SECCOMP_MAX + 1; n++) {
+		const uint8_t header[8] = {PLAN_SECCOMP,      0, 0, 0, (uint8_t)(n * 8),
+					   (uint8_t)(n >> 5), 0, 0};
+		struct init_text why = {.len = 0};
+		struct writer w = {.len = 0};
+
+		app(&w, "a");
+		assert_true(w.len + sizeof(header) <= 128);
+		memcpy(bytes, w.bytes, w.len);
+		memcpy(bytes + w.len, header, sizeof(header));
+		assert_int_equal(
+			init_plan_decode(bytes, w.len + sizeof(header) + n * 8, pool, &plan, &why),
+			n > PLAN_SECCOMP_MAX ? -EINVAL : 0);
+	}
 }
 
 static void every_truncation_is_refused(void **state)
@@ -213,6 +241,8 @@ static void bad_values_are_refused(void **state)
 		{PLAN_FLAGS, "\0\0\0\x80", 4, "flag"},
 		{PLAN_WINSIZE, "ab", 2, "length"},
 		{PLAN_CAPS, "abcdefghi", 9, "length"},
+		{PLAN_SECCOMP, "", 0, "length"},
+		{PLAN_SECCOMP, "abcdefghi", 9, "length"},
 		{99, "", 0, "unknown"},
 		{0xffff, "", 0, "unknown"},
 		{15, "", 0, "unknown"},
@@ -404,6 +434,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plan_is_decoded_whole),
+		cmocka_unit_test(a_filter_is_as_long_as_the_kernel_takes),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(lengths_past_the_end_are_refused),
 		cmocka_unit_test(what_is_missing_doubled_or_misplaced_is_refused),

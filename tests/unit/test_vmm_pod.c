@@ -55,7 +55,7 @@ static void a_plain_app_gets_the_defaults(void **state)
 	assert_true(strv_contains(&pod.apps[0].env, "AC_APP_NAME=a"));
 	assert_true(strv_contains(&pod.apps[0].env, "HOME=/root"));
 	assert_true(strv_contains(&pod.apps[0].env, "container=tripod"));
-	assert_int_equal(pod.apps[0].caps, 0xa80425fb); /* the well-known default set */
+	assert_int_equal(pod.apps[0].iso.caps, 0xa80425fb); /* the well-known default set */
 	assert_false(pod.apps[0].readonly_root);
 	assert_int_equal(pod.notes.n, 0);
 	assert_int_equal(pod_cpus(&pod, 8), 1);
@@ -96,14 +96,71 @@ static void isolators_size_the_machine_and_bound_capabilities(void **state)
 	assert_int_equal(pod_memory(&pod, 1), GIB);
 	assert_int_equal(pod_cpus(&pod, 8), 2);
 	assert_int_equal(pod_cpus(&pod, 1), 1);
-	assert_int_equal(pod.apps[0].caps, 1 << 5 | 1);
+	assert_int_equal(pod.apps[0].iso.caps, 1 << 5 | 1);
 	assert_int_equal(pod.notes.n, 1);
 	assert_non_null(strstr(pod.notes.v[0], "os/linux/cpu-shares"));
 	pod_free(&pod);
 	parse(POD(APP(",\"isolators\":[{\"name\":\"os/linux/capabilities-remove-set\",\"value\":"
 		      "{\"set\":[\"CAP_MKNOD\",\"CAP_SYS_ADMIN\"]}}]")),
 	      &pod);
-	assert_int_equal(pod.apps[0].caps, 0xa80425fb & ~(1u << 27));
+	assert_int_equal(pod.apps[0].iso.caps, 0xa80425fb & ~(1u << 27));
+	pod_free(&pod);
+}
+
+/* Walk the records of a plan, looking for the nth of a tag. */
+static const uint8_t *record(const uint8_t *plan, size_t len, uint16_t tag, unsigned nth,
+			     uint32_t *ret_len)
+{
+	while (len >= 8) {
+		uint16_t t;
+		uint32_t n;
+
+		memcpy(&t, plan, 2);
+		memcpy(&n, plan + 4, 4);
+		assert_true(n <= len - 8);
+		if (t == tag && !nth--) {
+			*ret_len = n;
+			return plan + 8;
+		}
+		plan += 8 + n;
+		len -= 8 + n;
+	}
+	assert_int_equal(len, 0);
+	return NULL;
+}
+
+static void every_app_has_a_filter_of_its_own_in_the_plan(void **state)
+{
+	struct podnet net = PODNET_INIT;
+	struct plan_args args = {.hostname = "h", .net = &net};
+	struct error err = ERROR_INIT;
+	const uint8_t *p[3];
+	struct pod_spec pod;
+	uint32_t n[3];
+	uint8_t *plan;
+	size_t len;
+
+	(void)state;
+	parse(POD(APP("") ",{\"name\":\"b\",\"app\":{\"exec\":[\"/x\"],\"user\":\"0\","
+			  "\"group\":\"0\",\"isolators\":[{\"name\":"
+			  "\"os/linux/seccomp-remove-set\",\"value\":{\"set\":[\"mount\",\"fly\"]}}"
+			  "]}},{\"name\":\"c\",\"app\":{\"exec\":[\"/x\"],\"user\":\"0\","
+			  "\"group\":\"0\"}},{\"name\":\"d\",\"app\":{\"exec\":[\"/x\"],\"user\":"
+			  "\"0\",\"group\":\"0\",\"isolators\":[{\"name\":"
+			  "\"os/linux/seccomp-retain-set\",\"value\":{\"set\":[\"@appc.io/all\"]}}"
+			  "]}}"),
+	      &pod);
+	assert_int_equal(pod.notes.n, 1);
+	assert_string_equal(pod.notes.v[0], "app b: unknown system call fly is left out");
+	assert_int_equal(pod_filters(&pod, &err), 0);
+	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_non_null(p[i] = record(plan, len, PLAN_SECCOMP, i, &n[i]));
+	assert_null(record(plan, len, PLAN_SECCOMP, 3, &n[0]));
+	assert_int_equal(n[0], n[2]);
+	assert_memory_equal(p[0], p[2], n[0]);
+	assert_true(n[1] < n[0]);
+	free(plan);
 	pod_free(&pod);
 }
 
@@ -159,6 +216,13 @@ static void hostile_manifests_are_refused_with_a_reason(void **state)
 			 "\"os/linux/"
 			 "capabilities-remove-set\",\"value\":{\"set\":[\"CAP_KILL\"]}}]")),
 		 "both"},
+		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/seccomp-retain-set\",\"value\":"
+			 "{\"set\":[\"read\"]}},{\"name\":\"os/linux/seccomp-remove-set\","
+			 "\"value\":{\"set\":[\"mount\"]}}]")),
+		 "isolator os/linux/seccomp-remove-set: there may be one"},
+		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/seccomp-retain-set\",\"value\":"
+			 "{\"set\":[\"read\"],\"errno\":\"ENONSENSE\"}}]")),
+		 "isolator os/linux/seccomp-retain-set: \"ENONSENSE\""},
 		{POD("{\"name\":\"a\",\"mounts\":[{\"volume\":\"v\",\"path\":\"/v\"}],\"app\":{}}"),
 		 "volumes"},
 		{POD("{\"name\":\"a\",\"annotations\":[{\"name\":\"coreos.com/rkt/stage2/stdin\","
@@ -185,28 +249,6 @@ static void more_apps_than_a_machine_has_disks_for_are_refused(void **state)
 		str_addf(&text, "%s{\"name\":\"a%u\"}", i ? "," : "", i);
 	str_add(&text, "]}");
 	refused(str_get(&text), "at most 64");
-}
-
-/* Walk the records of a plan, looking for the nth of a tag. */
-static const uint8_t *record(const uint8_t *plan, size_t len, uint16_t tag, unsigned nth,
-			     uint32_t *ret_len)
-{
-	while (len >= 8) {
-		uint16_t t;
-		uint32_t n;
-
-		memcpy(&t, plan, 2);
-		memcpy(&n, plan + 4, 4);
-		assert_true(n <= len - 8);
-		if (t == tag && !nth--) {
-			*ret_len = n;
-			return plan + 8;
-		}
-		plan += 8 + n;
-		len -= 8 + n;
-	}
-	assert_int_equal(len, 0);
-	return NULL;
 }
 
 static void the_plan_tells_of_networks(void **state)
@@ -379,6 +421,7 @@ int main(void)
 		cmocka_unit_test(a_plain_app_gets_the_defaults),
 		cmocka_unit_test(the_apps_own_environment_wins_over_defaults_but_not_its_name),
 		cmocka_unit_test(isolators_size_the_machine_and_bound_capabilities),
+		cmocka_unit_test(every_app_has_a_filter_of_its_own_in_the_plan),
 		cmocka_unit_test(hostile_manifests_are_refused_with_a_reason),
 		cmocka_unit_test(more_apps_than_a_machine_has_disks_for_are_refused),
 		cmocka_unit_test(the_plan_tells_of_networks),

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a process of an app can do, a line "NAME=VALUE" each, found out by trying: run in a guest by
+ * tests/e2e/confine.t, which compares it with a table. Static, so that any image will do.
+ *
+ * What could end us is tried in a child: a value is an errno's name, "ok", or "killed".
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CODE_OK 200 /* no errno */
+
+static const char *code_name(int code)
+{
+	static const struct {
+		int code;
+		const char *name;
+	} names[] = {{0, "ok"},
+		     {EPERM, "EPERM"},
+		     {EACCES, "EACCES"},
+		     {ENOSYS, "ENOSYS"},
+		     {EINVAL, "EINVAL"},
+		     {EROFS, "EROFS"},
+		     {ENOENT, "ENOENT"},
+		     {EFAULT, "EFAULT"},
+		     {EBADF, "EBADF"},
+		     {EXDEV, "EXDEV"},
+		     {ENODEV, "ENODEV"},
+		     {ENXIO, "ENXIO"},
+		     {ENOTDIR, "ENOTDIR"},
+		     {EISDIR, "EISDIR"},
+		     {EIO, "EIO"}};
+	static char number[16];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].code == code)
+			return names[i].name;
+	snprintf(number, sizeof(number), "%d", code);
+	return number;
+}
+
+/* Try something in a child and tell how it went. */
+static void try(const char *name, int (*what)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		errno = 0;
+		_exit(what() < 0 ? errno : CODE_OK);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		printf("%s=no child: %s\n", name, strerror(errno));
+	else if (WIFSIGNALED(status))
+		printf("%s=killed\n", name);
+	else
+		printf("%s=%s\n", name,
+		       code_name(WEXITSTATUS(status) == CODE_OK ? 0 : WEXITSTATUS(status)));
+}
+
+static int try_mount(void)
+{
+	return mount("none", "/proc", "tmpfs", 0, NULL);
+}
+
+static int try_remount(void)
+{
+	return mount(NULL, "/", NULL, MS_REMOUNT, NULL);
+}
+
+static int try_umount(void)
+{
+	return umount2("/proc/sysrq-trigger", MNT_DETACH);
+}
+
+static int try_unshare(void)
+{
+	return unshare(CLONE_NEWNS);
+}
+
+static int try_ptrace(void)
+{
+	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static int try_settime(void)
+{
+	struct timeval now;
+
+	gettimeofday(&now, NULL);
+	return settimeofday(&now, NULL);
+}
+
+static int try_chroot(void)
+{
+	return chroot("/");
+}
+
+static int try_mknod(void)
+{
+	return mknod("/tmp/probe-node", S_IFCHR | 0600, 1 << 8 | 3);
+}
+
+static int try_setuid(void)
+{
+	return setuid(1234);
+}
+
+static int try_keyctl(void)
+{
+	return (int)syscall(SYS_keyctl, 0, -3, 0);
+}
+
+static int try_bpf(void)
+{
+	return (int)syscall(SYS_bpf, 0, NULL, 0);
+}
+
+static int try_uring(void)
+{
+	return (int)syscall(SYS_io_uring_setup, 1, NULL);
+}
+
+static int try_uname(void)
+{
+	char buf[512];
+
+	return (int)syscall(SYS_uname, buf);
+}
+
+static int try_sethostname(void)
+{
+	return sethostname("probe", 5);
+}
+
+/* More of the processor than others: what a root without CAP_SYS_NICE may not take. */
+static int try_nice(void)
+{
+	return setpriority(PRIO_PROCESS, 0, -5);
+}
+
+/* The lines of /proc/self/status that are about confinement. */
+static void tell_status(void)
+{
+	static const char *const keys[] = {"CapBnd",	 "CapEff",  "CapInh", "CapAmb",
+					   "NoNewPrivs", "Seccomp", "Groups"};
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[512], *value;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		value = strchr(line, ':');
+		if (!value)
+			continue;
+		*value++ = '\0';
+		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+			if (!strcmp(line, keys[i]))
+				printf("%s=%s", line, value + strspn(value, " \t"));
+	}
+	if (f)
+		fclose(f);
+}
+
+/* A small file on one line. */
+static void tell_file(const char *name, const char *path)
+{
+	char text[512];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0) {
+		printf("%s=%s\n", name, code_name(errno));
+		return;
+	}
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	printf("%s=%s\n", name, text);
+	close(fd);
+}
+
+static void tell_calls(void)
+{
+	static const struct {
+		const char *name;
+		int (*what)(void);
+	} calls[] = {
+		{"mount", try_mount},	{"remount", try_remount},
+		{"umount", try_umount}, {"unshare", try_unshare},
+		{"ptrace", try_ptrace}, {"settime", try_settime},
+		{"chroot", try_chroot}, {"mknod", try_mknod},
+		{"setuid", try_setuid}, {"keyctl", try_keyctl},
+		{"bpf", try_bpf},	{"uring", try_uring},
+		{"uname", try_uname},	{"sethostname", try_sethostname},
+		{"nice", try_nice},
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		try(calls[i].name, calls[i].what);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("uid=%u\n", (unsigned)getuid());
+	tell_status();
+	tell_file("oom", "/proc/self/oom_score_adj");
+	tell_calls();
+	puts("done=1");
+	return 0;
+}
