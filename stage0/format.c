@@ -56,8 +56,8 @@ char *size_text(uint64_t bytes)
 			return xasprintf("%llu.%llu%s", (unsigned long long)(tenths / 10),
 					 (unsigned long long)(tenths % 10), units[i]);
 	}
-	return xasprintf("%llu%s", (unsigned long long)(bytes / unit + (bytes % unit >= unit / 2)),
-			 units[i]);
+	bytes = bytes / unit + (bytes % unit >= unit / 2);
+	return xasprintf("%llu%s", (unsigned long long)bytes, units[i]);
 }
 
 int64_t time_now(void)

@@ -260,18 +260,19 @@ static void results_of_every_version_are_read(void **state)
 {
 	static const char *const results[] = {
 		/* 1.0 */
-		"{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"eth0\"}],\"ips\":[{"
-		"\"address\":"
-		"\"10.1.0.5/16\",\"gateway\":\"10.1.0.1\",\"interface\":0}],\"routes\":[{\"dst\":"
-		"\"0.0.0.0/0\"}],\"dns\":{\"nameservers\":[\"10.1.0.1\"]}}",
+		("{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"eth0\"}],\"ips\":[{"
+		 "\"address\":"
+		 "\"10.1.0.5/16\",\"gateway\":\"10.1.0.1\",\"interface\":0}],\"routes\":[{\"dst\":"
+		 "\"0.0.0.0/0\"}],\"dns\":{\"nameservers\":[\"10.1.0.1\"]}}"),
 		/* 0.3 and 0.4 */
-		"{\"cniVersion\":\"0.4.0\",\"ips\":[{\"version\":\"4\",\"address\":\"10.1.0.5/"
-		"16\"}],"
-		"\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.1.0.1\"}],\"dns\":{\"nameservers\":"
-		"[\"10.1.0.1\"]}}",
+		("{\"cniVersion\":\"0.4.0\",\"ips\":[{\"version\":\"4\",\"address\":\"10.1.0.5/"
+		 "16\"}],"
+		 "\"routes\":[{\"dst\":\"0.0.0.0/"
+		 "0\",\"gw\":\"10.1.0.1\"}],\"dns\":{\"nameservers\":"
+		 "[\"10.1.0.1\"]}}"),
 		/* 0.1 and 0.2 */
-		"{\"ip4\":{\"ip\":\"10.1.0.5/16\",\"gateway\":\"10.1.0.1\",\"routes\":[{\"dst\":"
-		"\"0.0.0.0/0\"}]},\"dns\":{\"nameservers\":[\"10.1.0.1\"]}}",
+		("{\"ip4\":{\"ip\":\"10.1.0.5/16\",\"gateway\":\"10.1.0.1\",\"routes\":[{\"dst\":"
+		 "\"0.0.0.0/0\"}]},\"dns\":{\"nameservers\":[\"10.1.0.1\"]}}"),
 	};
 
 	(void)state;
