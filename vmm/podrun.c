@@ -498,6 +498,7 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	if (args->debug)
 		log_debug("phase: set-up %.1f ms (to the first guest instruction)",
 			  (double)(run->guest->machine->vcpus.first_run_ns - start_ns) / 1e6);
+	tpm_leave(run->tpm);
 	if (r < 0 || run->phase != PHASE_DONE)
 		finish(run);
 	podnet_end(&run->shape.net);

@@ -48,6 +48,8 @@ struct tpm {
 	bool ready;   /* atomic: the registers are there */
 	uint8_t auth[TPM_AUTH_SIZE];
 
+	pthread_mutex_t starting; /* held while swtpm is being started: see tpm_leave() */
+
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
 	enum tpm_state state;
@@ -199,7 +201,9 @@ static int launch(struct tpm *tpm, struct error *err)
 		return r;
 	if (!log)
 		return error_set(err, -ECANCELED, "nothing is launched");
+	pthread_mutex_lock(&tpm->starting);
 	r = swtpm_start(&tpm->swtpm, state, err);
+	pthread_mutex_unlock(&tpm->starting);
 	/* as nobody: a directory of PATH that can not be searched looks like that, too */
 	tpm->missing = r == -ENOENT || r == -EACCES;
 	if (r == 0)
@@ -287,6 +291,7 @@ int tpm_new(struct tpm **ret, struct error *err)
 		return error_errno(err, "eventfd");
 	}
 	tis_init(&tpm->tis, &swtpm_backend, &tpm->swtpm);
+	pthread_mutex_init(&tpm->starting, NULL);
 	pthread_mutex_init(&tpm->lock, NULL);
 	pthread_cond_init(&tpm->changed, NULL);
 	/* signals are the main thread's; SIGSYS is the jail's */
@@ -385,6 +390,12 @@ void tpm_bus_write(void *opaque, uint64_t offset, const void *data, uint32_t len
 		tis_write(&tpm->tis, offset, data, len);
 }
 
+void tpm_leave(struct tpm *tpm)
+{
+	if (tpm)
+		pthread_mutex_lock(&tpm->starting);
+}
+
 void tpm_free(struct tpm *tpm)
 {
 	if (!tpm)
@@ -398,6 +409,7 @@ void tpm_free(struct tpm *tpm)
 	tis_free(&tpm->tis);
 	pthread_cond_destroy(&tpm->changed);
 	pthread_mutex_destroy(&tpm->lock);
+	pthread_mutex_destroy(&tpm->starting);
 	close_fd(&tpm->event_fd);
 	explicit_bzero(tpm->auth, sizeof(tpm->auth));
 	free(tpm);

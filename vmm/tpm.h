@@ -80,6 +80,12 @@ void tpm_bus_read(void *opaque, uint64_t offset, void *data, uint32_t len) __att
 void tpm_bus_write(void *opaque, uint64_t offset, const void *data, uint32_t len)
 	__attribute__((nonnull));
 
+/*
+ * Before the process ends: let a start of swtpm that is under way come to its end, and no other
+ * begin. A child that is made while its parent goes may miss the signal that ends it with us.
+ */
+void tpm_leave(struct tpm *tpm);
+
 /* End swtpm and the thread, if it stands before the launch or between requests; NULL is fine. */
 void tpm_free(struct tpm *tpm);
 
