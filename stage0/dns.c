@@ -175,11 +175,9 @@ int dns_make(const struct dns_options *options, const char *hostname, struct dns
 	}
 	if (strcmp(resolv, "default") != 0 || strcmp(hosts, "default") != 0)
 		dns.mode = xasprintf("resolv=%s,hosts=%s", resolv, hosts);
-	*ret = (struct dns){
-		.resolv = take_ptr(dns.resolv),
-		.hosts = take_ptr(dns.hosts),
-		.mode = take_ptr(dns.mode),
-	};
+	ret->resolv = take_ptr(dns.resolv);
+	ret->hosts = take_ptr(dns.hosts);
+	ret->mode = take_ptr(dns.mode);
 	return 0;
 }
 
