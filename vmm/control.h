@@ -15,7 +15,10 @@
  *
  *   status   {"state":...,"apps":[{"name":...,"state":...,"exit":N},...]}
  *   stats    {"instructions":N,"instructions-to-init":N,"instructions-to-apps":N,"memory":N,
- *             "vcpus":N}; instructions only where the host's KVM counts them
+ *             "vcpus":N,"nics":[{"rx-frames":N,"rx-bytes":N,"rx-dropped":N,"rx-segmented":N,
+ *             "tx-frames":N,...,"tx-refused":N,"tx-unsummed":N},...]}; instructions only where the
+ *             host's KVM counts them; NICs in the order of their interfaces, counters as in
+ *             struct net_stats
  *   stop     ask the apps to end (SIGTERM):  {"ok":true}
  *   kill     end the VM now, and the VMM as SIGKILL would: {"ok":true}
  *   pcrs     {"sha256":{"0":HEX,...,"23":HEX},"sha384":{...}}: what the pod's TPM says now

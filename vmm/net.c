@@ -287,6 +287,7 @@ static void rx_push(struct net *net, const struct rx_buffers *buffers)
 		virtqueue_push(&net->dev.vq[QUEUE_RX], &chain, buffers->used[i].written);
 	}
 	net->stats.rx_frames++;
+	net->stats.rx_segmented += net->frame.header.gso_type != HDR_GSO_NONE;
 	net->stats.rx_bytes += net->frame.len;
 }
 

@@ -79,6 +79,7 @@ extern const struct net_backend net_tap, net_stream;
 struct net_stats {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_dropped;		    /* did not fit the driver's buffers */
+	uint64_t rx_segmented;		    /* larger than the network's: segments put together */
 	uint64_t tx_refused;		    /* malformed, or not from this NIC's addresses */
 	uint64_t tx_dropped;		    /* the network did not take them */
 	uint64_t tx_segmented, tx_unsummed; /* frames whose work was left to the host */

@@ -269,9 +269,29 @@ static void reply_status(struct podrun *run, uint32_t client)
 	control_reply(&run->control, client, json_text(root));
 }
 
+/* What went through a NIC. Its counters are the loop's thread's, as we are. */
+static struct json_object *nic_stats(const struct net *net)
+{
+	const struct net_stats *stats = &net->stats;
+	struct json_object *entry = json_object_new_object();
+
+	json_add_int(entry, "rx-frames", (int64_t)stats->rx_frames);
+	json_add_int(entry, "rx-bytes", (int64_t)stats->rx_bytes);
+	json_add_int(entry, "rx-dropped", (int64_t)stats->rx_dropped);
+	json_add_int(entry, "rx-segmented", (int64_t)stats->rx_segmented);
+	json_add_int(entry, "tx-frames", (int64_t)stats->tx_frames);
+	json_add_int(entry, "tx-bytes", (int64_t)stats->tx_bytes);
+	json_add_int(entry, "tx-dropped", (int64_t)stats->tx_dropped);
+	json_add_int(entry, "tx-refused", (int64_t)stats->tx_refused);
+	json_add_int(entry, "tx-segmented", (int64_t)stats->tx_segmented);
+	json_add_int(entry, "tx-unsummed", (int64_t)stats->tx_unsummed);
+	return entry;
+}
+
 static void reply_stats(struct podrun *run, uint32_t client)
 {
 	cleanup_json struct json_object *root = json_object_new_object();
+	cleanup_json struct json_object *nics = json_object_new_array();
 	const struct guest *guest = run->guest;
 	uint64_t count;
 
@@ -286,6 +306,9 @@ static void reply_stats(struct podrun *run, uint32_t client)
 		json_add_int(root, "memory-plugged",
 			     (int64_t)(GUEST_BOOT_MEMORY + guest->mem->plugged_size));
 	json_add_int(root, "vcpus", guest->ncpus);
+	for (unsigned i = 0; i < guest->nnics; i++)
+		json_object_array_add(nics, nic_stats(guest->nic[i]));
+	json_add(root, "nics", json_object_get(nics));
 	control_reply(&run->control, client, json_text(root));
 }
 
