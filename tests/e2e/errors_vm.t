@@ -11,6 +11,7 @@ chmod 755 "$WORK"
 # one_line NAME STATUS ERE: the run before ended with STATUS, and its one line says ERE
 one_line()
 {
+	unwarned
 	is "$1: status $2" "$status" "$2"
 	is "$1: one line" "$(printf '%s\n' "$err" | wc -l | tr -d ' ')" 1
 	like "$1: the line says why" "$err" "$3"
