@@ -12,7 +12,7 @@
 
 RESULTS	:= $(B)/tests/results
 # seconds each fuzz target runs
-FUZZ_SECONDS ?= 5
+FUZZ_SECONDS ?= 3
 T	?=
 
 # what the rooms' libraries need, wherever it is used
