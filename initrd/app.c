@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "initrd/exec.h"
+#include "initrd/limit.h"
 #include "initrd/mount.h"
 #include "initrd/tpm.h"
 #include "initrd/user.h"
@@ -89,8 +90,29 @@ static int set_caps(struct launch *launch)
 	return 0;
 }
 
+/* How likely the app is chosen when memory runs out; less than init's takes a privilege. */
+static int set_oom(struct launch *launch)
+{
+	struct init_text text = {.len = 0};
+	int fd;
+
+	if (!launch->plan->has_oom)
+		return 0;
+	if (launch->plan->oom < 0)
+		init_text_add(&text, "-");
+	init_text_add_num(&text, (uint64_t)abs(launch->plan->oom));
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text.s, text.len) < 0) {
+		init_text_set(launch->why, 0, "setting oom_score_adj");
+		init_text_add_errno(launch->why, errno);
+		return fail(launch, AGENT_EXIT_OOM);
+	}
+	close(fd);
+	return 0;
+}
+
 /*
- * Filter the system calls from here on. It takes a privilege or the promise to gain none: a user
+ * Filter the system calls from here on, and gain no privileges if that is wanted. It takes a privilege or the promise to gain none: a user
  * other than root has given the former up by now, and makes the latter.
  */
 static int set_filter(struct launch *launch, uint32_t uid)
@@ -99,10 +121,15 @@ static int set_filter(struct launch *launch, uint32_t uid)
 	struct sock_fprog filter = {.len = (unsigned short)plan->nfilter,
 				    .filter = (void *)plan->filter};
 
+	if ((plan->flags & PLAN_NO_NEW_PRIVS || (uid != 0 && plan->filter)) &&
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		init_text_set(launch->why, 0, "setting no-new-privileges");
+		init_text_add_errno(launch->why, errno);
+		return fail(launch, AGENT_EXIT_CAPS);
+	}
 	if (!plan->filter)
 		return 0;
-	if ((uid != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0) {
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0) {
 		init_text_set(launch->why, 0, "filtering system calls");
 		init_text_add_errno(launch->why, errno);
 		return fail(launch, AGENT_EXIT_SECCOMP);
@@ -173,6 +200,10 @@ static int become(struct launch *launch)
 	int r;
 
 	umask(0);
+	if (init_limit_join(plan, launch->why) < 0)
+		return fail(launch, AGENT_EXIT_CGROUP);
+	if (set_oom(launch) < 0)
+		return -1;
 	if (go_to_root(launch) < 0)
 		return fail(launch, AGENT_EXIT_ROOTFS);
 	if (resolve(launch, &uid, &gid) < 0)
@@ -353,6 +384,8 @@ int init_app_start(struct init_app *app, const struct init_plan *pod, struct ini
 	struct launch launch = {
 		.plan = app->plan, .index = app->index, .pod = pod, .ns = -1, .why = why};
 
+	if (init_limit_make(app->plan, why) < 0)
+		return AGENT_EXIT_CGROUP;
 	return launch_process(&launch, CLONE_NEWNS, ret, &app->pid);
 }
 
@@ -375,6 +408,9 @@ int init_app_enter(const struct init_app *app, const struct init_plan_app *reque
 	struct launch launch = {.plan = &plan, .index = app->index, .ns = app->ns, .why = why};
 	char **end = pool;
 
+	/* a user other than root promised to gain none with the filter; so does root in its place */
+	if (plan.filter && strcmp(plan.user, "0") != 0 && strcmp(plan.user, "root") != 0)
+		plan.flags |= PLAN_NO_NEW_PRIVS;
 	plan.argv = request->argv;
 	for (char **p = request->envp; *p; p++)
 		*end++ = *p;

@@ -28,6 +28,7 @@
 #include "initrd/app.h"
 #include "initrd/control.h"
 #include "initrd/left.h"
+#include "initrd/mask.h"
 #include "initrd/mount.h"
 #include "initrd/net.h"
 #include "initrd/plan.h"
@@ -231,10 +232,23 @@ static void report_failure(struct init_app *app, int code, const struct init_tex
 	app->state = INIT_APP_ENDED;
 }
 
+/* What is put over files of the kernel is the same for all apps. */
+static void make_masks(void)
+{
+	struct init_text why;
+	uint32_t flags = 0;
+
+	for (unsigned i = 0; i < init.plan.napps; i++)
+		flags |= init.plan.app[i].flags;
+	if (flags & PLAN_MASK_PATHS && init_mask_make(&why) < 0)
+		fatal(&why);
+}
+
 static void start_apps(void)
 {
 	struct init_text why;
 
+	make_masks();
 	for (unsigned i = 0; i < init.plan.napps; i++) {
 		struct init_app *app = &init.app[i];
 		struct init_app_ends ends;

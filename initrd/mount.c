@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "initrd/layer.h"
+#include "initrd/mask.h"
 #include "initrd/tpm.h"
 
 #define RESTRICTED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -159,6 +160,8 @@ int init_mount_root(const struct init_plan_app *app, unsigned index, const struc
 	    (r = do_mount("/proc", "/root/proc", NULL, MS_BIND, NULL, why)) < 0 ||
 	    (r = do_mount("sysfs", "/root/sys", "sysfs", RESTRICTED, NULL, why)) < 0 ||
 	    (r = mount_dev(app->flags, why)) < 0)
+		return r;
+	if (app->flags & PLAN_MASK_PATHS && (r = init_mask_paths(why)) < 0)
 		return r;
 	/* the event log of the launch is a file there */
 	if (app->flags & PLAN_TPM_DEVICE && (r = do_mount("securityfs", "/root/sys/kernel/security",

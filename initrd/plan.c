@@ -84,6 +84,11 @@ static bool is_network(const uint8_t *data)
 	return (data[0] == 4 && data[1] <= 32) || (data[0] == 6 && data[1] <= 128);
 }
 
+static int32_t oom_of(const struct record *rec)
+{
+	return (int32_t)le32(rec->data);
+}
+
 /* What is wrong with the record taken alone, or NULL. */
 static const char *record_fault(const struct record *rec)
 {
@@ -128,6 +133,14 @@ static const char *record_fault(const struct record *rec)
 		if (rec->len % 4 != 0 || rec->len / 4 > INIT_GROUPS_MAX)
 			return "bad length";
 		return NULL;
+	case PLAN_OOM:
+		if (rec->len != 4)
+			return "bad length";
+		return oom_of(rec) < -1000 || oom_of(rec) > 1000 ? "out of range" : NULL;
+	case PLAN_LIMITS:
+		if (rec->len != sizeof(struct plan_limits))
+			return "bad length";
+		return le32(rec->data + 12) > PLAN_WEIGHT_MAX ? "out of range" : NULL;
 	case PLAN_SECCOMP:
 		if (rec->len == 0 || rec->len % INSN_SIZE != 0 ||
 		    rec->len / INSN_SIZE > PLAN_SECCOMP_MAX)
@@ -137,7 +150,8 @@ static const char *record_fault(const struct record *rec)
 		if (rec->len != 4)
 			return "bad length";
 		if (le32(rec->data) &
-		    ~(uint32_t)(PLAN_TTY | PLAN_STDIN | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE))
+		    ~(uint32_t)(PLAN_TTY | PLAN_STDIN | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE |
+				PLAN_NO_NEW_PRIVS | PLAN_MASK_PATHS))
 			return "unknown flag";
 		return NULL;
 	default:
@@ -248,6 +262,13 @@ static void take(struct init_plan_app *app, const struct record *rec, const char
 		break;
 	case PLAN_CAPS:
 		app->caps = le64(rec->data);
+		break;
+	case PLAN_OOM:
+		app->has_oom = true;
+		app->oom = oom_of(rec);
+		break;
+	case PLAN_LIMITS:
+		memcpy(&app->limits, rec->data, sizeof(app->limits));
 		break;
 	case PLAN_SECCOMP:
 		app->filter = rec->data;

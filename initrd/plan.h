@@ -27,6 +27,9 @@ struct init_plan_app {
 	uint32_t flags; /* enum plan_flags */
 	uint16_t rows, columns;
 	uint64_t caps;
+	bool has_oom;
+	int32_t oom; /* oom_score_adj */
+	struct plan_limits limits;
 	const uint8_t *filter; /* nfilter struct sock_filter, unaligned */
 	unsigned nfilter;
 	unsigned nargs, nenv;

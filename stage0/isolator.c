@@ -375,6 +375,22 @@ int isolator_cpu(const char *text, struct json_object **ret, struct error *err)
 	return 0;
 }
 
+int isolator_number(const char *name, const char *text, int min, int max, struct json_object **ret,
+		    struct error *err)
+{
+	unsigned long long n = 0;
+	bool negative = text[0] == '-';
+	int value;
+
+	if (!str_to_u64(text + negative, INT32_MAX, &n))
+		return error_set(err, -EINVAL, "\"%s\" is not a number", text);
+	value = negative ? -(int)n : (int)n;
+	if (value < min || value > max)
+		return error_set(err, -EINVAL, "%d is not in %d..%d", value, min, max);
+	*ret = isolator_new(name, json_object_new_int(value));
+	return 0;
+}
+
 int isolator_capabilities(const char *name, const char *list, struct json_object **ret,
 			  struct error *err)
 {

@@ -22,6 +22,9 @@ int isolator_memory(const char *text, struct json_object **ret, struct error *er
 	__attribute__((nonnull));
 int isolator_cpu(const char *text, struct json_object **ret, struct error *err)
 	__attribute__((nonnull));
+/* {name, value: text as a number}; -EINVAL when it is none from min to max. */
+int isolator_number(const char *name, const char *text, int min, int max, struct json_object **ret,
+		    struct error *err) __attribute__((nonnull));
 /* A capability isolator called name from a comma list of names, with or without "CAP_". */
 int isolator_capabilities(const char *name, const char *list, struct json_object **ret,
 			  struct error *err) __attribute__((nonnull));

@@ -36,6 +36,8 @@ const struct option launch_image_options[] = {
 	 .help = "leave the app these capabilities only"},
 	{"cpu", OPT_STRING, APP(cpu), .arg = "QUANTITY",
 	 .help = "CPU limit of the app, such as 2 or 500m"},
+	{"cpu-shares", OPT_STRING, APP(cpu_shares), .arg = "N",
+	 .help = "weight of the app when CPU time is short; 1024 is what others have"},
 	{"environment", OPT_KEYVALS, APP(environment), .arg = "NAME=VALUE",
 	 .help = "set a variable in the app's environment (repeatable)"},
 	{"exec", OPT_STRING, APP(exec), .arg = "PATH",
@@ -51,6 +53,8 @@ const struct option launch_image_options[] = {
 	{"no-overlay", OPT_BOOL, POD(no_overlay),
 	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},
 	FETCHING_NO_STORE(struct launch_options, fetching),
+	{"oom-score-adj", OPT_STRING, APP(oom_score_adj), .arg = "N",
+	 .help = "how likely the app is killed when memory runs out: -1000 to 1000"},
 	{"port", OPT_LIST, POD(ports), .arg = "NAME:[HOSTIP:]HOSTPORT",
 	 .help = "publish an app's port, by its name in the image or by number, such as 80:8080 or "
 		 "53/udp:5353 (repeatable)"},

@@ -141,6 +141,31 @@ static void app_replace(struct json_object *app, const char *prefix, struct json
 	json_add(app, "isolators", list);
 }
 
+/* The isolators that are a number. */
+static int app_numbers(struct json_object *app, const struct app_request *request,
+		       struct error *err)
+{
+	const struct {
+		const char *option, *text, *name;
+		int min, max;
+	} rows[] = {
+		{"--cpu-shares", request->cpu_shares, "os/linux/cpu-shares", 2, 262144},
+		{"--oom-score-adj", request->oom_score_adj, "os/linux/oom-score-adj", -1000, 1000},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct json_object *one = NULL;
+
+		if (!rows[i].text)
+			continue;
+		if (isolator_number(rows[i].name, rows[i].text, rows[i].min, rows[i].max, &one,
+				    err) < 0)
+			return error_wrap(err, "%s", rows[i].option);
+		app_replace(app, rows[i].name, one);
+	}
+	return 0;
+}
+
 static int app_capabilities(struct json_object *app, const struct app_request *request,
 			    struct error *err)
 {
@@ -174,7 +199,8 @@ static int app_isolators(struct json_object *app, const struct app_request *requ
 			return error_wrap(err, "--cpu");
 		json_object_array_add(list, one);
 	}
-	if (request->caps_retain || request->caps_remove)
+	r = app_numbers(app, request, err);
+	if (r == 0 && (request->caps_retain || request->caps_remove))
 		r = app_capabilities(app, request, err);
 	if (r < 0 || !request->seccomp)
 		return r;

@@ -40,6 +40,8 @@ struct app_request {
 	char *caps_retain;
 	char *caps_remove;
 	char *seccomp;
+	char *cpu_shares;
+	char *oom_score_adj;
 	char *signature; /* the file of its signature */
 };
 

@@ -138,7 +138,9 @@ enum plan_tag {
 	PLAN_FLAGS = 24,   /* u32: enum plan_flags */
 	PLAN_WINSIZE = 25, /* u16 rows, u16 columns: with PLAN_TTY */
 	PLAN_CAPS = 26,	   /* u64: capability bounding set, bit n is capability n */
-	PLAN_SECCOMP = 27  /* struct sock_filter each: the program that filters system calls */
+	PLAN_SECCOMP = 27, /* struct sock_filter each: the program that filters system calls */
+	PLAN_OOM = 28,	   /* i32: oom_score_adj, -1000 to 1000 */
+	PLAN_LIMITS = 29   /* struct plan_limits */
 };
 
 #define PLAN_SECCOMP_MAX 4096 /* instructions: BPF_MAXINSNS, more the kernel does not take */
@@ -151,6 +153,14 @@ struct plan_nic {
 	uint16_t mtu;
 	uint16_t zero;
 };
+
+struct plan_limits {
+	uint64_t memory; /* bytes, 0: no limit */
+	uint32_t cpu;	 /* microseconds in 100 000, of all processors together; 0: no limit */
+	uint32_t weight; /* among others that want the processor, 1 to PLAN_WEIGHT_MAX; 0: 100 */
+};
+
+#define PLAN_WEIGHT_MAX 10000 /* cpu.weight */
 
 struct plan_address {
 	uint8_t family; /* 4 or 6 */
@@ -171,6 +181,8 @@ enum plan_flags {
 	PLAN_TTY = 1 << 0,	     /* stdin, stdout and stderr are one pseudo terminal */
 	PLAN_STDIN = 1 << 1,	     /* stdin is a stream; else /dev/null */
 	PLAN_READONLY_ROOT = 1 << 2, /* no writable layer */
+	PLAN_NO_NEW_PRIVS = 1 << 4,  /* no privileges from setuid programs */
+	PLAN_MASK_PATHS = 1 << 5,    /* files of the kernel hidden and read only */
 	PLAN_TPM_DEVICE = 1 << 3, /* /dev/tpm0, tpmrm0 and the launch's event log; with PLAN_TPM */
 };
 
@@ -181,6 +193,8 @@ enum plan_flags {
 #define AGENT_EXIT_USER	   217
 #define AGENT_EXIT_GROUP   216
 #define AGENT_EXIT_CAPS	   218
+#define AGENT_EXIT_OOM	   206
+#define AGENT_EXIT_CGROUP  219
 #define AGENT_EXIT_SECCOMP 228
 #define AGENT_EXIT_ROOTFS  226 /* mounts of the app's root */
 

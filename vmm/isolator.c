@@ -110,6 +110,48 @@ static int get_caps(struct json_object *value, const char *what, uint64_t *ret, 
 	return 0;
 }
 
+static int get_number(struct json_object *value, const char *what, int64_t min, int64_t max,
+		      int64_t *ret, struct error *err)
+{
+	int64_t n =
+		json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : min - 1;
+
+	if (n < min || n > max)
+		return error_set(err, -EINVAL, "isolator %s: not a number from %lld to %lld", what,
+				 (long long)min, (long long)max);
+	*ret = n;
+	return 0;
+}
+
+static int get_oom(struct json_object *value, const char *what, struct isolators *iso,
+		   struct error *err)
+{
+	int64_t n = 0;
+	int r = get_number(value, what, -1000, 1000, &n, err);
+
+	iso->has_oom = r == 0;
+	iso->oom = (int32_t)n;
+	return r;
+}
+
+static int get_shares(struct json_object *value, const char *what, struct isolators *iso,
+		      struct error *err)
+{
+	int64_t n = 0;
+	int r = get_number(value, what, 2, 262144, &n, err);
+
+	iso->shares = (uint32_t)n;
+	return r;
+}
+
+static int get_bool(struct json_object *value, const char *what, bool *ret, struct error *err)
+{
+	if (!json_object_is_type(value, json_type_boolean))
+		return error_set(err, -EINVAL, "isolator %s: neither true nor false", what);
+	*ret = json_object_get_boolean(value);
+	return 0;
+}
+
 static int get_seccomp(struct json_object *value, const char *what, struct isolators *iso,
 		       struct strv *notes, struct error *err)
 {
@@ -136,6 +178,12 @@ static int parse_one(const char *name, struct json_object *value, struct isolato
 		return get_caps(value, name, &iso->caps, err);
 	if (!strcmp(name, "os/linux/capabilities-remove-set"))
 		return get_caps(value, name, remove, err);
+	if (!strcmp(name, "os/linux/no-new-privileges"))
+		return get_bool(value, name, &iso->no_new_privs, err);
+	if (!strcmp(name, "os/linux/oom-score-adj"))
+		return get_oom(value, name, iso, err);
+	if (!strcmp(name, "os/linux/cpu-shares"))
+		return get_shares(value, name, iso, err);
 	if (!strcmp(name, "os/linux/seccomp-retain-set") ||
 	    !strcmp(name, "os/linux/seccomp-remove-set"))
 		return get_seccomp(value, name, iso, notes, err);

@@ -9,6 +9,9 @@
 #include "common/util.h"
 #include "vmm/agent_proto.h"
 
+#define CPU_MAX	  UINT64_C(10000000) /* thousandths: more than any machine has, and no overflow */
+#define QUOTA_MIN UINT64_C(1000)     /* microseconds: the kernel takes no less */
+
 void plan_put(struct str *out, enum plan_tag tag, const void *data, size_t len)
 {
 	struct {
@@ -42,11 +45,28 @@ uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)
 
 	if (app->tpm)
 		flags |= PLAN_TPM_DEVICE;
+	if (app->iso.no_new_privs)
+		flags |= PLAN_NO_NEW_PRIVS;
+	if (!args->open_paths)
+		flags |= PLAN_MASK_PATHS;
 	if ((args->interactive && args->tty) || pod_app_has_tty(app))
 		return flags | PLAN_TTY;
 	if (args->interactive || app->in == POD_STDIO_STREAM)
 		flags |= PLAN_STDIN;
 	return flags;
+}
+
+/* Of processor time: a quota in thousandths of a processor, a weight where 1024 is everybody's. */
+static void put_limits(struct str *out, const struct isolators *iso)
+{
+	const struct plan_limits limits = {
+		.memory = iso->memory,
+		.cpu = iso->cpu ? (uint32_t)MAX(MIN(iso->cpu, CPU_MAX) * 100, QUOTA_MIN) : 0,
+		.weight = iso->shares ? MIN(MAX(iso->shares * 100 / 1024, 1U), PLAN_WEIGHT_MAX) : 0,
+	};
+
+	if (limits.memory || limits.cpu || limits.weight)
+		plan_put(out, PLAN_LIMITS, &limits, sizeof(limits));
 }
 
 static void put_app(struct str *out, const struct pod_app *app, unsigned index,
@@ -72,6 +92,9 @@ static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 	if (flags & PLAN_TTY)
 		plan_put(out, PLAN_WINSIZE, size, sizeof(size));
 	plan_put(out, PLAN_CAPS, &app->iso.caps, sizeof(app->iso.caps));
+	if (app->iso.has_oom)
+		plan_put(out, PLAN_OOM, &app->iso.oom, sizeof(app->iso.oom));
+	put_limits(out, &app->iso);
 	if (app->filter)
 		plan_put(out, PLAN_SECCOMP, app->filter, app->filter_len);
 }

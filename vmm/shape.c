@@ -113,6 +113,7 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 		.hostname = args->hostname,
 		.memory = shape.memory > GUEST_BOOT_MEMORY ? shape.memory : 0,
 		.interactive = args->interactive,
+		.open_paths = args->no_paths,
 		.tpm = shape.guest_tpm,
 	};
 	*ret = shape;

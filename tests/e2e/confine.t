@@ -23,26 +23,39 @@ can()
 	is "$1: told everything" "$(printf '%s\n' "$said" | tail -n 1)" 'done=1'
 }
 
+isolators='[{"name": "os/linux/no-new-privileges", "value": true},
+	{"name": "os/linux/oom-score-adj", "value": 300}]'
+sed -i "s|\"group\": \"0\"|&, \"isolators\": $(echo "$isolators" | tr -d '\n\t')|" \
+	"$WORK/image/manifest"
+tar -C "$WORK/image" --owner=0 --group=0 -cf "$WORK/nnp.aci" manifest rootfs
+
 p=$WORK/probe.aci
-run_tripod run "$p" --name=plain \
+run_tripod run "$p" --name=small --memory=6Mi --cpu=900m --cpu-shares=512 --oom-score-adj=-500 \
+	--- "$p" --name=plain \
+	--- "$WORK/nnp.aci" --name=nnp --memory=100M \
 	--- "$p" --name=user --user=1000 --group=1000 \
 	--- "$p" --name=errno --caps-retain=CAP_SYS_ADMIN \
 		--seccomp=mode=remove,errno=EXDEV,@systemd/mount,uname \
 	--- "$p" --name=keep --seccomp=mode=retain,errno=EPERM,@rkt/default-whitelist,keyctl \
 	--- "$p" --name=open --caps-retain=CAP_SYS_ADMIN,CAP_SETUID \
-		--seccomp=mode=retain,@appc.io/all
+		--seccomp=mode=retain,@appc.io/all -- small
 is 'apps that only look end well' "$status" 0
 [ "$status" = 0 ] || diag "$err"
 can plain 'uid=0 CapBnd=00000000a80425fb CapEff=00000000a80425fb CapInh=0000000000000000
 	NoNewPrivs=0 Seccomp=2 mount=killed umount=killed unshare=killed ptrace=killed
 	settime=killed keyctl=killed bpf=killed sethostname=killed uring=ENOSYS uname=ok
-	chroot=ok mknod=ok setuid=ok nice=EACCES'
+	chroot=ok mknod=ok setuid=ok nice=EACCES oom=0 raise-oom=EACCES group=0::/
+	core=EROFS panic=EROFS sys=EROFS hidden=EROFS groups=ENOENT /sys/firmware=40000
+	/sys/fs=40000 /sys/module=40000 /sys/kernel=40755 /proc/kcore=ENOENT'
+can small 'group=0::/small hog=killed oom=-500 raise-oom=EACCES'
+can nnp 'NoNewPrivs=1 oom=300 hog=ok group=0::/nnp'
 can user 'uid=1000 CapBnd=00000000a80425fb CapEff=0000000000000000 NoNewPrivs=1 Seccomp=2
 	mount=killed chroot=EPERM setuid=EPERM uname=ok'
 can errno 'CapEff=0000000000200000 NoNewPrivs=0 Seccomp=2 mount=EXDEV umount=EXDEV
 	remount=EXDEV uname=EXDEV unshare=ok chroot=EXDEV'
 can keep 'Seccomp=2 mount=EPERM unshare=EPERM uring=EPERM keyctl=ENOSYS uname=ok'
-can open 'Seccomp=0 NoNewPrivs=0 unshare=ok mount=ok setuid=ok settime=EPERM'
+can open 'memory.max=6291456 cpu.max=90000_100000 cpu.weight=50
+	sys=EROFS Seccomp=0 NoNewPrivs=0 unshare=ok mount=ok setuid=ok settime=EPERM'
 
 run_tripod run "$p" --seccomp=remove,mount
 like '--seccomp wants a mode' "$err" '--seccomp: "remove,mount" has neither mode=retain nor'

@@ -108,8 +108,13 @@ like 'is told' "$err" 'Unable to open "/no/such": No such file'
 enter
 is 'without a command it is bash' "$status" 203
 like 'which is announced' "$err" '^enter: no command is given, assuming "/bin/bash"'
-enter /bin/sh -c 'cd /proc; grep -l sleep [0-9]*/cmdline | wc -l; mount -o remount,ro /'
+enter /bin/sh -c 'mount -o remount,ro /; exit $?'
 is 'what the app'\''s filter forbids ends the command, by SIGSYS' "$status" 159
+enter sed -n 's/^\(NoNewPrivs\|Seccomp\):.//p' /proc/self/status
+is 'the filter of system calls is the app'\''s, and so is the promise to gain nothing' \
+	"$(echo "$out" | tr '\n' ' ')" '1 2 '
+enter touch /sys/kernel/x /proc/sys/kernel/core_pattern
+like 'what is read only to the app is so to it' "$err" 'core_pattern: Read-only file system'
 # shellcheck disable=SC2016 # for the guest
 run_tripod enter --app=db "$uuid" /bin/sh -c 'echo $AC_APP_NAME; touch /only-db'
 is 'the other app is another root' "$out" db

@@ -154,6 +154,51 @@ static int try_nice(void)
 	return setpriority(PRIO_PROCESS, 0, -5);
 }
 
+/* Touch more memory than some have. */
+static int try_hog(void)
+{
+	size_t size = 10 << 20;
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -1;
+	memset(p, 1, size);
+	return 0;
+}
+
+/* Be spared when memory runs out. */
+static int try_oom(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+
+	return fd < 0 || write(fd, "-1000", 5) < 0 ? -1 : 0;
+}
+
+static int try_core_pattern(void)
+{
+	return open("/proc/sys/kernel/core_pattern", O_WRONLY);
+}
+
+static int try_panic(void)
+{
+	return open("/proc/sys/vm/panic_on_oom", O_WRONLY);
+}
+
+static int try_sys(void)
+{
+	return access("/sys/devices", W_OK);
+}
+
+static int try_hidden(void)
+{
+	return mkdir("/sys/module/probe", 0700);
+}
+
+static int try_cgroup(void)
+{
+	return access("/sys/fs/cgroup", F_OK);
+}
+
 /* The lines of /proc/self/status that are about confinement. */
 static void tell_status(void)
 {
@@ -188,6 +233,9 @@ static void tell_file(const char *name, const char *path)
 	}
 	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
+	for (char *p = text; *p; p++)
+		if (*p == ' ') /* a value is one word of the table */
+			*p = '_';
 	printf("%s=%s\n", name, text);
 	close(fd);
 }
@@ -205,19 +253,56 @@ static void tell_calls(void)
 		{"setuid", try_setuid}, {"keyctl", try_keyctl},
 		{"bpf", try_bpf},	{"uring", try_uring},
 		{"uname", try_uname},	{"sethostname", try_sethostname},
-		{"nice", try_nice},
+		{"nice", try_nice},	{"hog", try_hog},
+		{"raise-oom", try_oom}, {"core", try_core_pattern},
+		{"panic", try_panic},	{"sys", try_sys},
+		{"hidden", try_hidden}, {"groups", try_cgroup},
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		try(calls[i].name, calls[i].what);
 }
 
-int main(void)
+static void tell_modes(void)
+{
+	static const char *const paths[] = {"/sys/firmware", "/sys/fs", "/sys/module",
+					    "/sys/kernel", "/proc/kcore"};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct stat st;
+
+		if (stat(paths[i], &st) < 0)
+			printf("%s=%s\n", paths[i], code_name(errno));
+		else
+			printf("%s=%o\n", paths[i], (unsigned)st.st_mode);
+	}
+}
+
+/* The limits of another app: for one that may mount. */
+static void tell_limits(const char *app)
+{
+	static const char *const files[] = {"memory.max", "cpu.max", "cpu.weight"};
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("cgroup2", "/tmp", "cgroup2", 0, NULL) < 0)
+		printf("limits=%s\n", code_name(errno));
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[256];
+
+		snprintf(path, sizeof(path), "/tmp/%s/%s", app, files[i]);
+		tell_file(files[i], path);
+	}
+}
+
+int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("uid=%u\n", (unsigned)getuid());
 	tell_status();
 	tell_file("oom", "/proc/self/oom_score_adj");
+	tell_file("group", "/proc/self/cgroup");
+	if (argc > 1)
+		tell_limits(argv[1]);
+	tell_modes();
 	tell_calls();
 	puts("done=1");
 	return 0;

@@ -77,6 +77,8 @@ static void a_plan_is_decoded_whole(void **state)
 {
 	const uint32_t groups[] = {10, 4000000000U};
 	const uint16_t size[] = {24, 80};
+	const struct plan_limits limits = {
+		.memory = UINT64_C(5) << 32, .cpu = 30000, .weight = PLAN_WEIGHT_MAX};
 	static const char filter[] = "instructinstruct";
 	struct writer w = {.len = 0};
 	struct init_plan plan;
@@ -101,6 +103,8 @@ static void a_plan_is_decoded_whole(void **state)
 	record(&w, PLAN_WINSIZE, size, sizeof(size));
 	u64(&w, PLAN_CAPS, UINT64_C(0x1ff00000001));
 	record(&w, PLAN_SECCOMP, filter, sizeof(filter) - 1);
+	u32(&w, PLAN_OOM, (uint32_t)-1000);
+	record(&w, PLAN_LIMITS, &limits, sizeof(limits));
 	app(&w, "db");
 
 	assert_int_equal(decode(&w, &plan, &why), 0);
@@ -129,6 +133,9 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_int_equal(web->rows, 24);
 	assert_int_equal(web->columns, 80);
 	assert_true(web->caps == UINT64_C(0x1ff00000001));
+	assert_true(web->has_oom);
+	assert_int_equal(web->oom, -1000);
+	assert_memory_equal(&web->limits, &limits, sizeof(limits));
 	assert_int_equal(web->nfilter, 2);
 	assert_memory_equal(web->filter, filter, sizeof(filter) - 1);
 
@@ -140,6 +147,8 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_string_equal(db->group, "0");
 	assert_string_equal(db->workdir, "/");
 	assert_null(db->filter);
+	assert_false(db->has_oom);
+	assert_true(!db->limits.memory && !db->limits.cpu && !db->limits.weight);
 }
 
 static void a_filter_is_as_long_as_the_kernel_takes(void **state)
@@ -241,6 +250,11 @@ static void bad_values_are_refused(void **state)
 		{PLAN_FLAGS, "\0\0\0\x80", 4, "flag"},
 		{PLAN_WINSIZE, "ab", 2, "length"},
 		{PLAN_CAPS, "abcdefghi", 9, "length"},
+		{PLAN_OOM, "abcde", 5, "length"},
+		{PLAN_OOM, "\xe9\3\0\0", 4, "range"},
+		{PLAN_OOM, "\x17\xfc\xff\xff", 4, "range"},
+		{PLAN_LIMITS, "abcdefgh", 8, "length"},
+		{PLAN_LIMITS, "\0\0\0\0\0\0\0\0\0\0\0\0\x11\x27\0\0", 16, "range"},
 		{PLAN_SECCOMP, "", 0, "length"},
 		{PLAN_SECCOMP, "abcdefghi", 9, "length"},
 		{99, "", 0, "unknown"},

@@ -97,8 +97,8 @@ static void isolators_size_the_machine_and_bound_capabilities(void **state)
 	assert_int_equal(pod_cpus(&pod, 8), 2);
 	assert_int_equal(pod_cpus(&pod, 1), 1);
 	assert_int_equal(pod.apps[0].iso.caps, 1 << 5 | 1);
-	assert_int_equal(pod.notes.n, 1);
-	assert_non_null(strstr(pod.notes.v[0], "os/linux/cpu-shares"));
+	assert_int_equal(pod.notes.n, 0);
+	assert_int_equal(pod.apps[0].iso.shares, 100);
 	pod_free(&pod);
 	parse(POD(APP(",\"isolators\":[{\"name\":\"os/linux/capabilities-remove-set\",\"value\":"
 		      "{\"set\":[\"CAP_MKNOD\",\"CAP_SYS_ADMIN\"]}}]")),
@@ -127,6 +127,56 @@ static const uint8_t *record(const uint8_t *plan, size_t len, uint16_t tag, unsi
 	}
 	assert_int_equal(len, 0);
 	return NULL;
+}
+
+static void limits_are_what_control_groups_take(void **state)
+{
+	static const struct {
+		const char *isolators;
+		struct plan_limits limits;
+	} rows[] = {
+		{"{\"name\":\"resource/memory\",\"value\":{\"limit\":\"25Mi\"}}",
+		 {.memory = 25 << 20}},
+		{"{\"name\":\"resource/cpu\",\"value\":{\"limit\":\"800m\"}}", {.cpu = 80000}},
+		{"{\"name\":\"resource/cpu\",\"value\":{\"limit\":\"1m\"}}", {.cpu = 1000}},
+		{"{\"name\":\"resource/cpu\",\"value\":{\"limit\":\"1T\"}}", {.cpu = 1000000000}},
+		{"{\"name\":\"os/linux/cpu-shares\",\"value\":1024}", {.weight = 100}},
+		{"{\"name\":\"os/linux/cpu-shares\",\"value\":2}", {.weight = 1}},
+		{"{\"name\":\"os/linux/cpu-shares\",\"value\":262144}", {.weight = 10000}},
+		{"{\"name\":\"os/linux/oom-score-adj\",\"value\":-7},"
+		 "{\"name\":\"os/linux/no-new-privileges\",\"value\":true}",
+		 {.memory = 0}},
+	};
+	struct podnet net = PODNET_INIT;
+	struct plan_args args = {.hostname = "h", .net = &net, .open_paths = true};
+	struct error err = ERROR_INIT;
+	const uint8_t *p;
+	uint32_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_free char *text = xasprintf(
+			POD("{\"name\":\"a\",\"app\":{\"exec\":[\"x\"],\"user\":\"0\",\"group\":"
+			    "\"0\",\"isolators\":[%s]}}"),
+			rows[i].isolators);
+		bool last = i == ARRAY_SIZE(rows) - 1;
+		struct pod_spec pod;
+		uint8_t *plan;
+		size_t len;
+		uint32_t flags;
+
+		parse(text, &pod);
+		assert_int_equal(pod.notes.n, 0);
+		assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
+		p = record(plan, len, PLAN_LIMITS, 0, &n);
+		assert_true(last ? !p : !memcmp(p, &rows[i].limits, sizeof(rows[i].limits)));
+		p = record(plan, len, PLAN_OOM, 0, &n);
+		assert_true(last ? p && !memcmp(p, "\xf9\xff\xff\xff", 4) : !p);
+		flags = plan_flags(&pod.apps[0], &args);
+		assert_int_equal(flags, last ? PLAN_NO_NEW_PRIVS : 0);
+		free(plan);
+		pod_free(&pod);
+	}
 }
 
 static void every_app_has_a_filter_of_its_own_in_the_plan(void **state)
@@ -216,6 +266,12 @@ static void hostile_manifests_are_refused_with_a_reason(void **state)
 			 "\"os/linux/"
 			 "capabilities-remove-set\",\"value\":{\"set\":[\"CAP_KILL\"]}}]")),
 		 "both"},
+		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/oom-score-adj\",\"value\":1001}]")),
+		 "-1000 to 1000"},
+		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/cpu-shares\",\"value\":1}]")),
+		 "2 to 262144"},
+		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/no-new-privileges\",\"value\":1}]")),
+		 "neither true nor false"},
 		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/seccomp-retain-set\",\"value\":"
 			 "{\"set\":[\"read\"]}},{\"name\":\"os/linux/seccomp-remove-set\","
 			 "\"value\":{\"set\":[\"mount\"]}}]")),
@@ -347,7 +403,7 @@ static void the_plan_says_what_the_manifest_says(void **state)
 	assert_memory_equal(p, "/w", n);
 	p = record(plan, len, PLAN_FLAGS, 1, &n);
 	memcpy(&flags, p, 4);
-	assert_int_equal(flags, PLAN_READONLY_ROOT);
+	assert_int_equal(flags, PLAN_READONLY_ROOT | PLAN_MASK_PATHS);
 	assert_null(record(plan, len, PLAN_APP, 2, &n));
 	free(plan);
 	pod_free(&pod);
@@ -360,11 +416,11 @@ static void interactive_means_a_terminal_where_there_is_one(void **state)
 
 	(void)state;
 	parse(POD(APP("")), &pod);
-	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_STDIN);
+	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_STDIN | PLAN_MASK_PATHS);
 	args.tty = true;
-	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_TTY);
+	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_TTY | PLAN_MASK_PATHS);
 	args.interactive = false;
-	assert_int_equal(plan_flags(&pod.apps[0], &args), 0);
+	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_MASK_PATHS);
 	pod_free(&pod);
 }
 
@@ -421,6 +477,7 @@ int main(void)
 		cmocka_unit_test(a_plain_app_gets_the_defaults),
 		cmocka_unit_test(the_apps_own_environment_wins_over_defaults_but_not_its_name),
 		cmocka_unit_test(isolators_size_the_machine_and_bound_capabilities),
+		cmocka_unit_test(limits_are_what_control_groups_take),
 		cmocka_unit_test(every_app_has_a_filter_of_its_own_in_the_plan),
 		cmocka_unit_test(hostile_manifests_are_refused_with_a_reason),
 		cmocka_unit_test(more_apps_than_a_machine_has_disks_for_are_refused),
