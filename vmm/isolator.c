@@ -229,6 +229,6 @@ int isolators_parse(struct json_object *section, struct isolators *ret, struct s
 		return error_set(err, -EINVAL, "memory limit over %llu bytes",
 				 (unsigned long long)POD_MEMORY_MAX);
 	*ret = iso;
-	iso.seccomp.calls = (struct strv)STRV_INIT;
+	iso = (struct isolators){.seccomp.calls = STRV_INIT};
 	return 0;
 }

@@ -89,7 +89,7 @@ int seccomp_parse(struct json_object *value, enum seccomp_mode mode, struct secc
 	cleanup(seccomp_spec_free) struct seccomp_spec spec = {.mode = mode, .calls = STRV_INIT};
 	struct json_object *set = NULL;
 	const char *name = NULL;
-	int r = -EINVAL;
+	int r;
 
 	if (!json_object_is_type(value, json_type_object))
 		return error_set(err, -EINVAL, "the value is not an object");
@@ -111,7 +111,7 @@ int seccomp_parse(struct json_object *value, enum seccomp_mode mode, struct secc
 			return r;
 	}
 	*ret = spec;
-	spec.calls = (struct strv)STRV_INIT;
+	spec = (struct seccomp_spec){.calls = STRV_INIT};
 	return 0;
 }
 

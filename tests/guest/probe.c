@@ -205,10 +205,11 @@ static void tell_status(void)
 	static const char *const keys[] = {"CapBnd",	 "CapEff",  "CapInh", "CapAmb",
 					   "NoNewPrivs", "Seccomp", "Groups"};
 	FILE *f = fopen("/proc/self/status", "r");
-	char line[512], *value;
+	char line[512];
 
 	while (f && fgets(line, sizeof(line), f)) {
-		value = strchr(line, ':');
+		char *value = strchr(line, ':');
+
 		if (!value)
 			continue;
 		*value++ = '\0';
