@@ -7,22 +7,14 @@ if [ -z "${TRIPOD_TEST_NETNS-}" ] && [ "$(id -u)" = 0 ]; then
 	TRIPOD_TEST_NETNS=1 exec unshare --net --mount sh "$0"
 fi
 . tests/e2e/tap.sh
-need_root
-need_kvm
+. tests/e2e/cni.sh
 need_command redis-benchmark
-[ -x /usr/lib/cni/bridge ] || skip_all 'no CNI plugins'
-[ -c /dev/net/tun ] || skip_all 'no /dev/net/tun'
 seconds=${NET_SECONDS:-5}
 mib=${NET_MIB:-16}
 LIMIT=$((LIMIT + seconds))
 
-mkdir -p /run/netns /var/lib/cni
-mount -t tmpfs tmpfs /run/netns
-mount -t tmpfs tmpfs /var/lib/cni
-
 # host: 192.0.2.1; outside, behind a wire of MTU 9000: 192.0.2.2, and 198.51.100.2, which the pod
 # answers through its second network
-ip link set lo up
 ip netns add outside
 ip link add near mtu 9000 type veth peer name far mtu 9000
 ip link set far netns outside
