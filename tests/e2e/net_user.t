@@ -17,6 +17,8 @@ ip address add 192.0.2.2/24 dev outside
 ip link set outside up
 ip link set inside up
 ip route add default via 192.0.2.1
+ip address add 2001:db8::2/64 dev outside nodad
+ip -6 route add default via 2001:db8::1
 
 # What the user needs, where the user can read it: the tree may be in a directory of root's.
 USER_ID=20031
@@ -45,7 +47,12 @@ as_user run --dns=10.0.2.2 --hosts-entry=10.9.8.7=nine "$BOX" --exec=/bin/sh -- 
 	cat /sys/class/net/eth0/mtu
 	ip address show dev eth0 | grep -o "inet [0-9./]*"
 	ip route
-	cat /etc/resolv.conf /etc/hosts'
+	cat /etc/resolv.conf /etc/hosts
+	tries=0
+	while ! ip address show dev eth0 | grep -q "inet6 2" && [ $tries -lt 300 ]; do
+		tries=$((tries + 1)); sleep 0.2
+	done
+	ip address show dev eth0 | grep -o "inet6 2[0-9a-f:/]*"'
 is 'a user needs no --net for a network' "$status" 0
 like '3 MB come over TCP, byte for byte, from a host found by name' "$out" \
 	"^$(sha256sum <"$WORK/files/data" | cut -d' ' -f1) "
@@ -54,6 +61,16 @@ like 'the address is set' "$out" '^inet 10\.0\.2\.15/24$'
 like 'and the route' "$out" '^default via 10\.0\.2\.2 dev eth0'
 like 'the resolver is the one asked for' "$out" '^nameserver 10\.0\.2\.2$'
 like 'the hosts file has the entry' "$out" '^10\.9\.8\.7 nine$'
+
+like 'with IPv6 on the host the pod has an address of its network' "$out" \
+	'^inet6 2001:db8::65:2ff:fe00:1/64$'
+
+# An image from a server, unsigned; the key is what it is run by.
+ln "$WORK/bin/busybox.aci" "$WORK/files"
+as_user --insecure-options=image,http fetch http://127.0.0.1:8080/busybox.aci
+is 'a user fetches' "$status" 0
+BOX=$(printf '%s\n' "$out" | tail -n 1)
+like 'and is told the key' "$BOX" '^sha512-[0-9a-f]+$'
 
 # A pod that serves, published; nothing of the host's is in the way. It ends when it was asked.
 # shellcheck disable=SC2016
