@@ -42,7 +42,9 @@ static int try_call(const uint8_t *filter, size_t len, long nr)
 			_exit(255);
 		errno = 0;
 		syscall(nr, -1L, -1L, -1L, -1L, -1L, -1L);
-		_exit(errno);
+		/* a sanitizer's _exit() does more than the filter allows */
+		syscall(SYS_exit_group, errno);
+		__builtin_unreachable();
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFSIGNALED(status)) {
