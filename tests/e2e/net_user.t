@@ -90,7 +90,7 @@ fetched=$(curl -s --retry 200 --retry-delay 1 --retry-all-errors --max-time 200 
 is 'a published port is reached' "$fetched" 'from the pod'
 as_user list
 like 'list shows the network' "$out" 'user:ip4=10\.0\.2\.15'
-as_user run --port=81:18080 "$BOX" --exec=/bin/true
+as_user run --port=81:127.0.0.1:18080 "$BOX" --exec=/bin/true
 is 'a host port can be published once' "$status" 254
 like 'and the message says so' "$err" 'failed to setup network: user: passt: .*18080'
 curl -s --max-time 20 http://127.0.0.1:18080/cgi-bin/end >/dev/null
