@@ -34,6 +34,7 @@ as_user()
 {
 	run setpriv --reuid="$USER_ID" --regid="$USER_ID" --groups="$(stat -c %g /dev/kvm)" \
 		--no-new-privs env HOME="$HOME" "$WORK/bin/tripod" --insecure-options=image "$@"
+	unwarned
 }
 
 head -c 3000000 /dev/urandom >"$WORK/files/data"
