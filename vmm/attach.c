@@ -5,8 +5,9 @@
  * means that it has gone.
  *
  * Nothing is buffered here: output a client's socket does not take is the end of that client, and
- * input is peeked out of the socket and received when the guest has taken it. With nobody attached
- * output is dropped (it is in the app's log), and an app that reads waits.
+ * input is peeked out of the socket and received when the guest has taken it, also when the client
+ * has hung up meanwhile. With nobody attached output is dropped (it is in the app's log), and an app
+ * that reads waits.
  */
 #include "vmm/attach.h"
 
@@ -23,6 +24,7 @@ struct client {
 	unsigned app;
 	uint8_t kind;
 	bool ended; /* it sends no more */
+	bool gone;  /* hung up with input still to be taken; no event is waited for */
 };
 
 struct endpoint {
@@ -54,7 +56,8 @@ void attach_new(struct vsock *vs, struct loop *loop, struct attach **ret)
 
 static void drop(struct attach *attach, struct client *client)
 {
-	loop_del(attach->loop, client->fd);
+	if (!client->gone)
+		loop_del(attach->loop, client->fd);
 	close_fd(&client->fd);
 }
 
@@ -91,6 +94,8 @@ static void watch(struct attach *attach, struct client *client)
 	const struct endpoint *app = &attach->app[client->app];
 	bool in = has_input(client) && !client->ended && app->conn >= 0 && !app->blocked;
 
+	if (client->gone)
+		return;
 	loop_set(attach->loop, client->fd, in ? EPOLLIN : 0, LOOP_ATTACH,
 		 (uint32_t)(client - attach->client));
 }
@@ -174,20 +179,46 @@ static void move_in(struct attach *attach, struct client *client)
 		if (took)
 			(void)!recv(client->fd, attach->chunk, took, MSG_DONTWAIT);
 	}
+	if (client->gone && client->ended)
+		drop(attach, client);
 	watch_all(attach, client->app);
+}
+
+/* The app takes input again: from those that have gone at once, they make no events. */
+static void resume(struct attach *attach, unsigned app)
+{
+	for (unsigned i = 0; i < ATTACH_CLIENTS_MAX; i++) {
+		struct client *client = &attach->client[i];
+
+		if (client->fd >= 0 && client->app == app && client->gone)
+			move_in(attach, client);
+	}
+	watch_all(attach, app);
+}
+
+/* A client has hung up. What it sent before is the app's, as soon as that takes it. */
+static void hung_up(struct attach *attach, struct client *client)
+{
+	if (!has_input(client) || client->ended) {
+		drop(attach, client);
+		return;
+	}
+	loop_del(attach->loop, client->fd);
+	client->gone = true;
+	move_in(attach, client);
 }
 
 void attach_input(struct attach *attach, unsigned app, unsigned conn)
 {
 	attach->app[app].conn = (int)conn;
 	attach->app[app].blocked = false;
-	watch_all(attach, app);
+	resume(attach, app);
 }
 
 void attach_input_writable(struct attach *attach, unsigned app)
 {
 	attach->app[app].blocked = false;
-	watch_all(attach, app); /* what waits makes an event */
+	resume(attach, app);
 }
 
 void attach_input_closed(struct attach *attach, unsigned app)
@@ -203,12 +234,12 @@ void attach_ready(struct attach *attach, unsigned index, uint32_t events)
 	struct pollfd now = {.fd = client->fd, .events = POLLIN};
 
 	assert(index < ATTACH_CLIENTS_MAX);
-	if (client->fd < 0) /* an event of the same batch has ended it */
+	if (client->fd < 0 || client->gone) /* an event of the same batch has ended it */
 		return;
 	/* one asked for now: the event may be about a socket that had the place before */
 	if (events & (EPOLLHUP | EPOLLERR) && poll(&now, 1, 0) > 0 &&
 	    now.revents & (POLLHUP | POLLERR))
-		drop(attach, client);
+		hung_up(attach, client);
 	else if (events & EPOLLIN && has_input(client))
 		move_in(attach, client);
 }

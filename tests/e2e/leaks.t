@@ -4,7 +4,7 @@
 . tests/e2e/tap.sh
 need_kvm
 busybox=$IMAGES/busybox.aci
-: "${LEAK_RUNS:=40}"
+: "${LEAK_RUNS:=100}"
 
 # What there is of us on this machine: mounts, files of ours in shared places, open files.
 state()

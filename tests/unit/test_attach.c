@@ -269,6 +269,60 @@ static void a_guest_that_does_not_read_is_not_read_for(void **state)
 	assert_int_equal(back, sent);
 }
 
+/* Let a client go. */
+static void leave(struct fixture *f)
+{
+	close(f->client[--f->n]);
+	turn(f);
+}
+
+static void input_of_a_client_that_went_at_once_arrives(void **state)
+{
+	struct fixture *f = *state;
+	char buf[100];
+
+	for (int i = 0; i < ATTACH_CLIENTS_MAX; i++) { /* before the app reads */
+		assert_int_equal(send(add(f, AGENT_STDIN), "x", 1, 0), 1);
+		leave(f);
+	}
+	assert_int_equal(try_add(f, APP, AGENT_STDIN), -EBUSY);
+	vsg_send(&f->v, VSG_REQUEST, PORT, AGENT_PORT_STREAM, 0, NULL, 0);
+	turn(f);
+	assert_int_equal(heard(f, buf, sizeof(buf)), ATTACH_CLIENTS_MAX);
+	for (int i = 0; i < 3; i++) { /* and while it does */
+		assert_int_equal(send(add(f, AGENT_STDIN), "now", 3, 0), 3);
+		leave(f);
+		heard(f, buf, sizeof(buf));
+		assert_string_equal(buf, "now");
+	}
+	add(f, AGENT_STDIN); /* nothing to say, nothing to wait for */
+	leave(f);
+	for (int i = 0; i < ATTACH_CLIENTS_MAX; i++)
+		add(f, AGENT_STDIN);
+}
+
+static void input_of_one_that_went_waits_for_the_guest(void **state)
+{
+	struct fixture *f = *state;
+	int in = add(f, AGENT_STDIN);
+	char buf[8192];
+	size_t back;
+
+	f->v.buf_alloc = 1000;
+	vsg_send(&f->v, VSG_REQUEST, PORT, AGENT_PORT_STREAM, 0, NULL, 0);
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(send(in, buf, 3500, 0), 3500);
+	leave(f);
+	for (back = heard(f, buf, sizeof(buf)); back < 3500;) {
+		f->v.fwd_cnt = (uint32_t)back;
+		vsg_send(&f->v, VSG_CREDIT_UPDATE, PORT, AGENT_PORT_STREAM, 0, NULL, 0);
+		turn(f);
+		assert_true(heard(f, buf, sizeof(buf)) > 0);
+		back += strlen(buf);
+	}
+	assert_int_equal(back, 3500);
+}
+
 static void a_client_that_goes_makes_room(void **state)
 {
 	struct fixture *f = *state;
@@ -290,6 +344,8 @@ int main(void)
 		T(a_client_that_does_not_keep_up_is_sent_away),
 		T(input_of_all_clients_is_the_apps),
 		T(a_guest_that_does_not_read_is_not_read_for),
+		T(input_of_a_client_that_went_at_once_arrives),
+		T(input_of_one_that_went_waits_for_the_guest),
 		T(a_client_that_goes_makes_room),
 	};
 
