@@ -58,7 +58,7 @@ static bool parse_number(const char *name, unsigned long long *ret_port, const c
 	       (strcmp(*ret_protocol, "tcp") == 0 || strcmp(*ret_protocol, "udp") == 0);
 }
 
-static bool is_address(const char *text)
+bool address_is_valid(const char *text)
 {
 	uint8_t binary[16];
 
@@ -91,7 +91,7 @@ int port_add(struct json_object *list, const char *text, struct error *err)
 		return error_set(err, -EINVAL, "--port: \"%s\" has no host port at its end", text);
 	if (colon > rest)
 		ip = xstrndup(rest + 1, (size_t)(colon - rest - 1));
-	if (ip && !is_address(ip))
+	if (ip && !address_is_valid(ip))
 		return error_set(err, -EINVAL, "--port: \"%s\" is no address", ip);
 	if (by_number && strchr(name, '/'))
 		*strchr(name, '/') = '-'; /* in a manifest it is a name */

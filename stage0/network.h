@@ -2,11 +2,16 @@
 #ifndef STAGE0_NETWORK_H
 #define STAGE0_NETWORK_H
 
+#include <stdbool.h>
+
 #include "common/error.h"
 #include "common/json.h"
 #include "common/str.h"
 
 /* What the command line says about networks (rkt-behaviour 8.1, 8.6). */
+
+/* Whether text is an IPv4 or IPv6 address. */
+bool address_is_valid(const char *text) __attribute__((nonnull));
 
 /*
  * Check the value of --net: names with arguments, "none", "host", "default", "user". "" is default.
