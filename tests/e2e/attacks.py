@@ -205,6 +205,7 @@ oci("oci-ambiguous", "refuse", "a manifest that is an index too (CVE-2021-41190)
     manifest={"manifests": []})
 oci("oci-keys", "refuse", "a key twice in an OCI manifest", [[entry("a")]],
     text=lambda m: json.dumps(m)[:-1] + ', "schemaVersion": 2}')
-oci("oci-other", "refuse", "a layer that is not the one named", [[entry("a")]],
+# with content of its own: a layer the store has by its diff_id is not asked for
+oci("oci-other", "refuse", "a layer that is not the one named", [[entry("other")]],
     manifest={"layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
                           "digest": "sha256:" + "0" * 64, "size": 10}]})
