@@ -16,6 +16,9 @@
 #define RECORD_HEADER 8
 #define INSN_SIZE     8 /* struct sock_filter */
 
+/* Of the tag, which is below 64, in a set of tags. */
+#define BIT(tag) (UINT64_C(1) << (tag))
+
 struct record {
 	unsigned tag;
 	uint8_t *data;
@@ -175,14 +178,14 @@ static const char *nic_fault(unsigned tag, struct init_plan *plan)
 }
 
 /* Check all records, alone and together. seen is a bit per tag of the app (or the pod) so far. */
-static int check(uint8_t *bytes, size_t len, uint32_t needed, struct init_plan *plan,
+static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *plan,
 		 struct init_text *why)
 {
-	const uint32_t of_nic = 1U << PLAN_NIC | 1U << PLAN_ADDRESS | 1U << PLAN_ROUTE;
-	const uint32_t repeatable = 1U << PLAN_ARG | 1U << PLAN_ENV | of_nic;
+	const uint64_t of_nic = BIT(PLAN_NIC) | BIT(PLAN_ADDRESS) | BIT(PLAN_ROUTE);
+	const uint64_t repeatable = BIT(PLAN_ARG) | BIT(PLAN_ENV) | of_nic;
 	struct init_plan_app *app = NULL;
 	struct record rec = {.tag = 0};
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 	size_t pos = 0;
 
 	while (pos < len) {
@@ -203,10 +206,10 @@ static int check(uint8_t *bytes, size_t len, uint32_t needed, struct init_plan *
 		} else if ((rec.tag < PLAN_APP) != !app) {
 			return refuse(why, "out of place", rec.tag);
 		}
-		if (seen & 1U << rec.tag & ~repeatable)
+		if (seen & BIT(rec.tag) & ~repeatable)
 			return refuse(why, "repeated", rec.tag);
-		seen |= 1U << rec.tag;
-		if (of_nic & 1U << rec.tag && (fault = nic_fault(rec.tag, plan)))
+		seen |= BIT(rec.tag);
+		if (of_nic & BIT(rec.tag) && (fault = nic_fault(rec.tag, plan)))
 			return refuse(why, fault, rec.tag);
 		if (rec.tag == PLAN_ARG)
 			app->nargs++;
@@ -320,7 +323,7 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 	}
 }
 
-static int decode(uint8_t *bytes, size_t len, uint32_t needed, char **pool, struct init_plan *ret,
+static int decode(uint8_t *bytes, size_t len, uint64_t needed, char **pool, struct init_plan *ret,
 		  struct init_text *why)
 {
 	struct init_plan_app *app = NULL;
@@ -360,8 +363,7 @@ static int decode(uint8_t *bytes, size_t len, uint32_t needed, char **pool, stru
 int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
 		     struct init_text *why)
 {
-	return decode(bytes, len, 1U << PLAN_ROOT | 1U << PLAN_ARG | 1U << PLAN_CAPS, pool, ret,
-		      why);
+	return decode(bytes, len, BIT(PLAN_ROOT) | BIT(PLAN_ARG) | BIT(PLAN_CAPS), pool, ret, why);
 }
 
 int init_request_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan_app *ret,
@@ -372,7 +374,7 @@ int init_request_decode(uint8_t *bytes, size_t len, char **pool, struct init_pla
 
 	if (len < RECORD_HEADER || le16(bytes) != PLAN_APP)
 		return refuse(why, "not an app", 0);
-	r = decode(bytes, len, 1U << PLAN_ARG, pool, &plan, why);
+	r = decode(bytes, len, BIT(PLAN_ARG), pool, &plan, why);
 	if (r == 0 && plan.napps != 1)
 		r = refuse(why, "more than one app", PLAN_APP);
 	if (r == 0)
