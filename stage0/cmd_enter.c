@@ -27,15 +27,10 @@ static int enter(const struct pods *pods, const char *uuid, const char *wanted,
 	static char *const shell[] = {DEFAULT_COMMAND, NULL};
 	cleanup_pod struct pod pod = POD_INIT;
 	const char *app;
-	int r = pod_find(pods, uuid, &pod, err);
+	int r = pod_find_running(pods, uuid, &pod, &info, err);
 
-	if (r == 0)
-		r = pod_info_read(&pod, &info, err);
 	if (r < 0)
 		return r;
-	if (info.where != POD_RUN || !info.locked)
-		return error_set(err, -EINVAL, "pod \"%s\" is not running, but %s", pod.uuid,
-				 info.state);
 	app = pod_info_choose_app(&info, wanted, err);
 	if (!app)
 		return err->code;

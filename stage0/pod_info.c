@@ -299,6 +299,21 @@ char *pod_info_networks(const struct pod_info *info)
 	return str_take(&text);
 }
 
+int pod_find_running(const struct pods *pods, const char *uuid, struct pod *pod,
+		     struct pod_info *ret, struct error *err)
+{
+	int r = pod_find(pods, uuid, pod, err);
+
+	if (r == 0)
+		r = pod_info_read(pod, ret, err);
+	if (r < 0)
+		return r;
+	if (ret->where != POD_RUN || !ret->locked)
+		return error_set(err, -EINVAL, "pod \"%s\" is not running, but %s", pod->uuid,
+				 ret->state);
+	return 0;
+}
+
 const char *pod_info_choose_app(const struct pod_info *info, const char *wanted, struct error *err)
 {
 	cleanup_str struct str names = STR_INIT;

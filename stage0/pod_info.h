@@ -48,6 +48,10 @@ void pod_info_free(struct pod_info *info) __attribute__((nonnull));
 const char *pod_info_choose_app(const struct pod_info *info, const char *wanted, struct error *err)
 	__attribute__((nonnull(1, 3)));
 
+/* The running pod that uuid names, and what is known of it; another state is an error that says so. */
+int pod_find_running(const struct pods *pods, const char *uuid, struct pod *pod,
+		     struct pod_info *ret, struct error *err) __attribute__((nonnull));
+
 /* Whether the pod's apps have all ended, for good. */
 bool pod_info_is_finished(const struct pod_info *info) __attribute__((nonnull));
 /* Whether stage1 has said that the apps are up. */
