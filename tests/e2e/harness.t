@@ -25,4 +25,31 @@ while [ -n "$(marked_pids)" ] && [ $n -lt 50 ]; do
 	n=$((n + 1))
 done
 no_leaks 'nothing is found once it is gone'
+
+# tests/sum, which decides about all others
+mkdir -p "$WORK/results/e2e"
+{
+	printf 'ok 1 - one\nnot ok 2 - two\n#      got: x\n# expected: y\nok 3 - three\n# of three\n'
+	printf 'not ok 4 - four\n1..4\n'
+} >"$WORK/results/e2e/a.tap"
+echo 1 >"$WORK/results/e2e/a.status"
+seq 20 >"$WORK/results/e2e/a.log"
+printf '1..2\nok 1 - one\n' >"$WORK/results/e2e/b.tap"
+echo 124 >"$WORK/results/e2e/b.status"
+run tests/sum "$WORK/results/e2e"
+is 'sum fails when a test did' "$status" 1
+is 'sum shows below each failure what the test said, and the end of the log' "$out" \
+	"FAILED:  e2e/a: two
+         #      got: x
+         # expected: y
+FAILED:  e2e/a: four
+$(seq 13 20 | sed 's/^/         log: /')
+FAILED:  e2e/b: ran out of time
+3 passed, 3 failed, 0 skipped"
+rm "$WORK"/results/e2e/*
+printf '1..2\nok 1 - one\nok 2 - two # SKIP no tool\n' >"$WORK/results/e2e/c.tap"
+echo 0 >"$WORK/results/e2e/c.status"
+run tests/sum "$WORK/results/e2e"
+is 'sum names what was skipped' "$status $out" '0 skipped: e2e/c: two # SKIP no tool
+1 passed, 0 failed, 1 skipped'
 done_testing
