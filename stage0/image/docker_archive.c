@@ -58,16 +58,6 @@ static int docker_open_blob(struct oci_origin *origin, const struct oci_desc *de
 	return error_set(err, -ENOENT, "the archive has no such layer");
 }
 
-static int docker_close_blob(struct oci_origin *origin, struct oci_stream *stream, bool complete,
-			     struct error *err)
-{
-	(void)origin;
-	(void)complete;
-	(void)err;
-	close_fd(&stream->fd);
-	return 0;
-}
-
 static void docker_free(struct oci_origin *origin)
 {
 	struct archive *archive = container_of(origin, struct archive, origin);
@@ -281,13 +271,13 @@ int docker_archive_open(struct store *store, const char *path, const char *ref,
 	static const struct oci_origin_ops ops = {
 		.document = docker_document,
 		.open_blob = docker_open_blob,
-		.close_blob = docker_close_blob,
+		.close_blob = oci_file_close_blob,
 		.free = docker_free,
 	};
 	struct archive *archive = xcalloc(1, sizeof(*archive));
 	int r;
 
-	archive->file.fd = -1;
+	archive->file = (struct archive_file)ARCHIVE_FILE_INIT;
 	archive->origin = (struct oci_origin){.ops = &ops, .by_diff_id = true};
 	r = archive_file_open(store, path, &archive->file, err);
 	if (r == 0) {

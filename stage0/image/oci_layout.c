@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The origin that is an OCI image layout (spec/images.md 16.1): a directory, or a tar file of one,
+ * whose members have the names the directory's files have.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,19 +13,19 @@
 #include "common/file.h"
 #include "common/json.h"
 #include "common/util.h"
+#include "stage0/image/archive_file.h"
 #include "stage0/image/oci_origin.h"
-
-/* The origin that is an OCI image layout directory (spec/images.md 16.1). */
 
 #define BLOB_PATH_MAX (16 + HASH_HEX_MAX) /* "blobs/sha512/" and the digits */
 
 struct layout {
 	struct oci_origin origin;
-	int dir;
+	int dir;		  /* -1: it is an archive */
+	struct archive_file file; /* ... this one */
 	char *ref;
 };
 
-/* A file of the layout, which may be anybody's: no links, nothing but a regular file. */
+/* A file of the directory, which may be anybody's: no links, nothing but a regular file. */
 static int open_file(const struct layout *layout, const char *path, uint64_t *ret_size,
 		     struct error *err)
 {
@@ -38,8 +42,8 @@ static int open_file(const struct layout *layout, const char *path, uint64_t *re
 	return take_fd(&fd);
 }
 
-static int read_document(const struct layout *layout, const char *path, struct str *ret,
-			 struct error *err)
+static int read_file(const struct layout *layout, const char *path, struct str *ret,
+		     struct error *err)
 {
 	uint64_t size;
 	cleanup_fd int fd = open_file(layout, path, &size, err);
@@ -56,6 +60,23 @@ static int read_document(const struct layout *layout, const char *path, struct s
 		return error_set(err, r, "reading %s: %s", path, strerror(-r));
 	str_addn(ret, text, size);
 	return 0;
+}
+
+static int read_document(const struct layout *layout, const char *path, struct str *ret,
+			 struct error *err)
+{
+	if (layout->dir < 0)
+		return archive_file_read(&layout->file, path, JSON_SIZE_MAX, ret, err);
+	return read_file(layout, path, ret, err);
+}
+
+static int open_stream(const struct layout *layout, const char *path, struct oci_stream *ret,
+		       struct error *err)
+{
+	if (layout->dir < 0)
+		return archive_file_stream(&layout->file, path, ret, err);
+	ret->fd = open_file(layout, path, &ret->length, err);
+	return ret->fd < 0 ? ret->fd : 0;
 }
 
 static void blob_path(const struct oci_desc *desc, char ret[BLOB_PATH_MAX])
@@ -83,22 +104,24 @@ static int layout_open_blob(struct oci_origin *origin, const struct oci_desc *de
 			    struct oci_stream *ret, struct error *err)
 {
 	struct layout *layout = container_of(origin, struct layout, origin);
+	struct oci_stream stream = OCI_STREAM_INIT;
 	char path[BLOB_PATH_MAX];
-	cleanup_fd int fd = -1;
-	uint64_t size;
+	int r;
 
 	blob_path(desc, path);
-	fd = open_file(layout, path, &size, err);
-	if (fd < 0)
-		return fd;
-	if (size != desc->size)
+	r = open_stream(layout, path, &stream, err);
+	if (r < 0)
+		return r;
+	if (stream.length != desc->size) {
+		close_fd(&stream.fd);
 		return error_set(err, -EBADMSG, "%s is not of the size it is said to have", path);
-	*ret = (struct oci_stream){.fd = take_fd(&fd)};
+	}
+	*ret = stream;
 	return 0;
 }
 
-static int layout_close_blob(struct oci_origin *origin, struct oci_stream *stream, bool complete,
-			     struct error *err)
+int oci_file_close_blob(struct oci_origin *origin, struct oci_stream *stream, bool complete,
+			struct error *err)
 {
 	(void)origin;
 	(void)complete;
@@ -112,6 +135,7 @@ static void layout_free(struct oci_origin *origin)
 	struct layout *layout = container_of(origin, struct layout, origin);
 
 	close_fd(&layout->dir);
+	archive_file_close(&layout->file);
 	free(layout->ref);
 	free(layout);
 }
@@ -124,25 +148,53 @@ static int check_version(const struct layout *layout, struct error *err)
 	return r < 0 ? r : oci_layout_check(str_get(&text), text.len, err);
 }
 
-int oci_layout_open(const char *dir, const char *ref, struct oci_origin **ret, struct error *err)
+static struct layout *layout_new(const char *ref)
 {
 	static const struct oci_origin_ops ops = {
 		.document = layout_document,
 		.open_blob = layout_open_blob,
-		.close_blob = layout_close_blob,
+		.close_blob = oci_file_close_blob,
 		.free = layout_free,
 	};
 	struct layout *layout = xcalloc(1, sizeof(*layout));
-	int r;
 
+	layout->dir = -1;
+	layout->file = (struct archive_file)ARCHIVE_FILE_INIT;
 	layout->ref = ref ? xstrdup(ref) : NULL;
 	layout->origin = (struct oci_origin){.ops = &ops, .ref = layout->ref};
+	return layout;
+}
+
+/* Give it to the caller if all went well so far. */
+static int finish(struct layout *layout, int r, struct oci_origin **ret)
+{
+	if (r < 0)
+		layout_free(&layout->origin);
+	else
+		*ret = &layout->origin;
+	return r;
+}
+
+int oci_layout_open(const char *dir, const char *ref, struct oci_origin **ret, struct error *err)
+{
+	struct layout *layout = layout_new(ref);
+	int r;
+
 	layout->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = layout->dir < 0 ? error_errno(err, "%s", dir) : check_version(layout, err);
-	if (r < 0) {
-		layout_free(&layout->origin);
-		return r;
+	return finish(layout, r, ret);
+}
+
+int oci_archive_open(struct store *store, const char *path, const char *ref,
+		     struct oci_origin **ret, struct error *err)
+{
+	struct layout *layout = layout_new(ref);
+	int r = archive_file_open(store, path, &layout->file, err);
+
+	if (r == 0) {
+		r = check_version(layout, err);
+		if (r < 0)
+			error_wrap(err, "%s", path);
 	}
-	*ret = &layout->origin;
-	return 0;
+	return finish(layout, r, ret);
 }

@@ -61,6 +61,10 @@ struct oci_origin_ops {
 	void (*free)(struct oci_origin *origin);
 };
 
+/* close_blob() of an origin whose streams are files. */
+int oci_file_close_blob(struct oci_origin *origin, struct oci_stream *stream, bool complete,
+			struct error *err) __attribute__((nonnull));
+
 static inline void oci_origin_free(struct oci_origin *origin) /* NULL is fine */
 {
 	if (origin)
