@@ -4,6 +4,7 @@
 # wrong. CONCURRENT_SECONDS (10) says how long.
 # shellcheck disable=SC2154 # out, err and status are set by run
 . tests/e2e/tap.sh
+. tests/e2e/web.sh
 . tests/e2e/stub.sh
 
 : "${CONCURRENT_SECONDS:=10}"
@@ -28,20 +29,7 @@ cd stage1/rootfs/opt/stage2/*/rootfs && cat bin/app && sha256sum <noise
 EOM
 TOP_ID=sha512-$(sha512sum <"$WEB/example.com/top.aci" | cut -c1-32)
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test \
-	-addext "subjectAltName=DNS:example.com" -keyout "$WORK/tls.key" -out "$WORK/tls.crt" \
-	2>/dev/null
-TRIPOD_TEST=$WORK python3 tests/e2e/web.py "$WEB" "$WORK/requests" "$WORK/tls.crt" \
-	"$WORK/tls.key" >"$WORK/port" &
-n=0
-while [ ! -s "$WORK/port" ] && [ $n -lt 600 ]; do
-	sleep 0.1
-	n=$((n + 1))
-done
-http_proxy=http://127.0.0.1:$(cat "$WORK/port")
-https_proxy=$http_proxy
-SSL_CERT_FILE=$WORK/tls.crt
-export http_proxy https_proxy SSL_CERT_FILE
+web "$WEB" example.com
 
 run_tripod fetch example.com/top
 is 'alone it works' "$status $out" "0 $TOP_ID"

@@ -5,6 +5,7 @@
 # hundreds of imports: without waiting for a disk
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 . tests/e2e/tap.sh
+. tests/e2e/web.sh
 . tests/e2e/stub.sh
 
 [ "$BUILD" != build/san ] || skip_all 'the sanitizers take the calls for themselves'
@@ -55,19 +56,7 @@ make_app "$WORK/third.aci" third
 head -c 3000000 /dev/urandom >"$WORK/make/rootfs/noise"
 tar -C "$WORK/make" --owner=0 --group=0 -cf "$WORK/web/example.com/third.aci" manifest rootfs
 echo '{"etag": "\"x\""}' >"$WORK/web/example.com/third.aci.rule"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test \
-	-addext subjectAltName=DNS:example.com -keyout "$WORK/tls.key" -out "$WORK/tls.crt" 2>/dev/null
-TRIPOD_TEST=$WORK python3 tests/e2e/web.py "$WORK/web" "$WORK/requests" "$WORK/tls.crt" \
-	"$WORK/tls.key" >"$WORK/port" &
-n=0
-while [ ! -s "$WORK/port" ] && [ $n -lt 600 ]; do
-	sleep 0.1
-	n=$((n + 1))
-done
-http_proxy=http://127.0.0.1:$(cat "$WORK/port")
-https_proxy=$http_proxy
-SSL_CERT_FILE=$WORK/tls.crt
-export http_proxy https_proxy SSL_CERT_FILE
+web "$WORK/web" example.com
 FAULTS_MAX=9 python3 tests/faults/inject.py "$FAULTS" "$DATA" "$WORK" \
 	https://example.com/third.aci "$TRIPOD" --dir=@DIR --insecure-options=image \
 	--local-config="$WORK/none" fetch @IMAGE >"$WORK/complaints" 2>&1

@@ -3,6 +3,7 @@
 # Images come from files, URLs and names: signed, unchanged, once, and nothing else does.
 # shellcheck disable=SC2154 # out, err and status are set by run
 . tests/e2e/tap.sh
+. tests/e2e/web.sh
 . tests/e2e/stub.sh
 
 KEYS=$TOP/tests/trust
@@ -10,24 +11,11 @@ WEB=$WORK/web
 mkdir -p "$WEB"
 
 # The web, as a proxy.
-hosts=
-for host in example.com www.example.com other.example.com keys.example.com plain.example.com; do
-	hosts=$hosts,DNS:$host
+set -- example.com www.example.com other.example.com keys.example.com plain.example.com
+for host; do
 	mkdir -p "$WEB/$host"
 done
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test \
-	-addext "subjectAltName=${hosts#,}" -keyout "$WORK/tls.key" -out "$WORK/tls.crt" 2>/dev/null
-TRIPOD_TEST=$WORK python3 tests/e2e/web.py "$WEB" "$WORK/requests" "$WORK/tls.crt" \
-	"$WORK/tls.key" >"$WORK/port" &
-n=0
-while [ ! -s "$WORK/port" ] && [ $n -lt 600 ]; do
-	sleep 0.1
-	n=$((n + 1))
-done
-http_proxy=http://127.0.0.1:$(cat "$WORK/port")
-https_proxy=$http_proxy
-SSL_CERT_FILE=$WORK/tls.crt
-export http_proxy https_proxy SSL_CERT_FILE
+web "$WEB" "$@"
 
 LOCAL=$WORK/local
 tripod()

@@ -3,6 +3,7 @@
 # fetch and signatures: signed, unsigned, wrongly signed, expired, revoked, of another prefix, changed
 # afterwards: each gets its verdict in a line, and what is refused leaves nothing in the store.
 . tests/e2e/tap.sh
+. tests/e2e/web.sh
 
 FIXTURES=$TOP/tests/trust
 
@@ -174,21 +175,7 @@ EOM
 mkdir "$WORK/web/example.com/example.com"
 cp "$FIXTURES/good.key.asc" "$WORK/web/example.com/key.asc"
 cp "$FIXTURES/image.aci" "$WORK/web/example.com/example.com/app.aci"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test \
-	-addext 'subjectAltName=DNS:example.com,DNS:sign.example.com' \
-	-keyout "$WORK/tls.key" -out "$WORK/tls.crt" 2>/dev/null
-TRIPOD_TEST=$WORK python3 tests/e2e/web.py "$WORK/web" "$WORK/requests" "$WORK/tls.crt" \
-	"$WORK/tls.key" >"$WORK/port" &
-n=0
-while [ ! -s "$WORK/port" ] && [ $n -lt 600 ]; do
-	sleep 0.1
-	n=$((n + 1))
-done
-http_proxy=http://127.0.0.1:$(cat "$WORK/port")
-https_proxy=$http_proxy
-SSL_CERT_FILE=$WORK/tls.crt
-unset HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy NO_PROXY no_proxy
-export http_proxy https_proxy SSL_CERT_FILE
+web "$WORK/web" example.com sign.example.com
 # sign SIGNATURE: what the server has for one
 sign()
 {

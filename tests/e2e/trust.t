@@ -3,6 +3,7 @@
 # Keys get into the keystore by file, URL and discovery, after a question or without, and nothing
 # that is not one public key does.
 . tests/e2e/tap.sh
+. tests/e2e/web.sh
 
 KEYS=$TOP/tests/trust
 STORE=$WORK/local/trustedkeys
@@ -98,21 +99,7 @@ EOM
 cat >"$WORK/web/plain.example.com/index.html" <<'EOM'
 <meta name="ac-discovery-pubkeys" content="plain.example.com http://plain.example.com/key.asc">
 EOM
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test \
-	-addext 'subjectAltName=DNS:example.com,DNS:plain.example.com' \
-	-keyout "$WORK/tls.key" -out "$WORK/tls.crt" 2>/dev/null
-TRIPOD_TEST=$WORK python3 tests/e2e/web.py "$WORK/web" "$WORK/requests" "$WORK/tls.crt" \
-	"$WORK/tls.key" >"$WORK/port" &
-n=0
-while [ ! -s "$WORK/port" ] && [ $n -lt 600 ]; do
-	sleep 0.1
-	n=$((n + 1))
-done
-http_proxy=http://127.0.0.1:$(cat "$WORK/port")
-https_proxy=$http_proxy
-SSL_CERT_FILE=$WORK/tls.crt
-unset HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy NO_PROXY no_proxy
-export http_proxy https_proxy SSL_CERT_FILE
+web "$WORK/web" example.com plain.example.com
 rm -rf "$WORK/local"
 
 trust --prefix=example.com --skip-fingerprint-review https://example.com/key.asc
