@@ -154,4 +154,7 @@ void scenario_tpm(void);
 void hostile_main(const uint8_t *boot_params);
 void hostile_second(void);
 
+/* Write value to a register of width bytes (1, 2, 4, else 8) and read it back. */
+void io_access(uint64_t addr, unsigned width, uint64_t value);
+
 #endif

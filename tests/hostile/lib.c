@@ -216,3 +216,27 @@ void hostile_main(const uint8_t *boot_params)
 	print("hostile: no such scenario\n");
 	reset_machine();
 }
+
+void io_access(uint64_t addr, unsigned width, uint64_t value)
+{
+	volatile void *p = (volatile void *)(uintptr_t)addr;
+
+	switch (width) {
+	case 1:
+		*(volatile uint8_t *)p = (uint8_t)value;
+		(void)*(volatile uint8_t *)p;
+		break;
+	case 2:
+		*(volatile uint16_t *)p = (uint16_t)value;
+		(void)*(volatile uint16_t *)p;
+		break;
+	case 4:
+		*(volatile uint32_t *)p = (uint32_t)value;
+		(void)*(volatile uint32_t *)p;
+		break;
+	default:
+		*(volatile uint64_t *)p = value;
+		(void)*(volatile uint64_t *)p;
+		break;
+	}
+}

@@ -9,30 +9,6 @@
 
 /* -- registers */
 
-static void access(uint64_t addr, unsigned width, uint64_t value)
-{
-	volatile void *p = (volatile void *)(uintptr_t)addr;
-
-	switch (width) {
-	case 1:
-		*(volatile uint8_t *)p = (uint8_t)value;
-		(void)*(volatile uint8_t *)p;
-		break;
-	case 2:
-		*(volatile uint16_t *)p = (uint16_t)value;
-		(void)*(volatile uint16_t *)p;
-		break;
-	case 4:
-		*(volatile uint32_t *)p = (uint32_t)value;
-		(void)*(volatile uint32_t *)p;
-		break;
-	default:
-		*(volatile uint64_t *)p = value;
-		(void)*(volatile uint64_t *)p;
-		break;
-	}
-}
-
 void scenario_registers(void)
 {
 	for (unsigned d = 0; d < ndevices; d++) {
@@ -43,24 +19,24 @@ void scenario_registers(void)
 		for (unsigned offset = 0; offset < REG_CONFIG; offset++)
 			for (unsigned width = 1; width <= 8; width *= 2)
 				if (width != 4 || offset % 4)
-					access(dev->base + offset, width, ~UINT64_C(0));
+					io_access(dev->base + offset, width, ~UINT64_C(0));
 		check(read32(dev, REG_STATUS) == RUNNING, "other widths do nothing", dev, 0);
 		check_alive(dev);
 		/* everything everywhere, also across the end of the window */
 		for (unsigned i = 0; i < 4000; i++)
-			access(dev->base + random32() % 0x200, 1U << random32() % 4,
-			       (uint64_t)random32() << 32 | random32());
+			io_access(dev->base + random32() % 0x200, 1U << random32() % 4,
+				  (uint64_t)random32() << 32 | random32());
 		for (unsigned offset = 0xff0; offset < 0x1000; offset++)
-			access(dev->base + offset, 8, random32());
+			io_access(dev->base + offset, 8, random32());
 		check_alive(dev);
 	}
 	/* windows without a device, and what lies around them */
 	for (unsigned i = 0; i < 400; i++)
-		access(VIRTIO_BASE + (ndevices << 12) + random32() % 0x40000, 1U << random32() % 4,
-		       random32());
-	access(VIRTIO_BASE - 4, 8, 1);
+		io_access(VIRTIO_BASE + (ndevices << 12) + random32() % 0x40000,
+			  1U << random32() % 4, random32());
+	io_access(VIRTIO_BASE - 4, 8, 1);
 	for (unsigned i = 0; i < 400; i++)
-		access(IOAPIC_BASE + random32() % 0x60, 1U << random32() % 4, random32());
+		io_access(IOAPIC_BASE + random32() % 0x60, 1U << random32() % 4, random32());
 }
 
 /* -- a second CPU that rewrites rings and descriptors */
@@ -179,8 +155,8 @@ static void storm(void)
 		for (uint32_t value = 0; value < 10; value++)
 			write32(dev, REG_NOTIFY, value);
 		write32(dev, REG_NOTIFY, 0xffffffff);
-		access(dev->base + REG_NOTIFY, 2, 0);
-		access(dev->base + REG_NOTIFY, 8, 0);
+		io_access(dev->base + REG_NOTIFY, 2, 0);
+		io_access(dev->base + REG_NOTIFY, 8, 0);
 	}
 }
 

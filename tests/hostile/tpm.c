@@ -30,25 +30,7 @@ static void write8(uint64_t reg, uint8_t value)
 
 static void poke(uint64_t reg, unsigned width, uint64_t value)
 {
-	volatile void *p = (volatile void *)(uintptr_t)(TPM_BASE + reg);
-
-	switch (width) {
-	case 1:
-		*(volatile uint8_t *)p = (uint8_t)value;
-		(void)*(volatile uint8_t *)p;
-		break;
-	case 2:
-		*(volatile uint16_t *)p = (uint16_t)value;
-		(void)*(volatile uint16_t *)p;
-		break;
-	case 4:
-		*(volatile uint32_t *)p = (uint32_t)value;
-		(void)*(volatile uint32_t *)p;
-		break;
-	default:
-		*(volatile uint64_t *)p = value;
-		(void)*(volatile uint64_t *)p;
-	}
+	io_access(TPM_BASE + reg, width, value);
 }
 
 /* Whatever was done before: nobody has a locality, then 0 has, and it is ready. */
