@@ -69,6 +69,8 @@ static bool is_string(unsigned tag)
 	case PLAN_HOSTS:
 	case PLAN_HOSTS_SET:
 	case PLAN_RESOLV:
+	case PLAN_SYSCTL:
+	case PLAN_MACHINE_ID:
 	case PLAN_APP:
 	case PLAN_ROOT:
 	case PLAN_ARG:
@@ -90,6 +92,32 @@ static bool is_network(const uint8_t *data)
 static int32_t oom_of(const struct record *rec)
 {
 	return (int32_t)le32(rec->data);
+}
+
+/* Limits the kernel can be asked for. */
+static const char *ulimit_fault(const struct record *rec)
+{
+	const size_t size = sizeof(struct plan_ulimit);
+
+	if (rec->len % size != 0 || rec->len / size > PLAN_ULIMITS_MAX)
+		return "bad length";
+	for (const uint8_t *p = rec->data; p < rec->data + rec->len; p += size)
+		if (le32(p) >= PLAN_ULIMITS_MAX || le64(p + 8) > le64(p + 16))
+			return "out of range";
+	return NULL;
+}
+
+/* A path that stays below /proc/sys, and a value. */
+static const char *sysctl_fault(const struct record *rec)
+{
+	const uint8_t *data = rec->data, *eq = memchr(data, '=', rec->len);
+
+	if (!eq || eq == data || data[0] == '/')
+		return "no setting";
+	for (const uint8_t *p = data; p + 1 < eq; p++)
+		if (p[0] == '.' && p[1] == '.')
+			return "no setting";
+	return NULL;
 }
 
 /* What is wrong with the record taken alone, or NULL. */
@@ -117,7 +145,14 @@ static const char *record_fault(const struct record *rec)
 		if (rec->len != sizeof(struct plan_route))
 			return "bad length";
 		return is_network(rec->data) ? NULL : "no network";
+	case PLAN_SYSCTL:
+		if (sysctl_fault(rec))
+			return sysctl_fault(rec);
+		break;
+	case PLAN_ULIMIT:
+		return ulimit_fault(rec);
 	case PLAN_HOSTNAME:
+	case PLAN_MACHINE_ID:
 	case PLAN_APP:
 	case PLAN_ROOT:
 	case PLAN_USER:
@@ -154,7 +189,8 @@ static const char *record_fault(const struct record *rec)
 			return "bad length";
 		if (le32(rec->data) &
 		    ~(uint32_t)(PLAN_TTY | PLAN_STDIN | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE |
-				PLAN_NO_NEW_PRIVS | PLAN_MASK_PATHS))
+				PLAN_NO_NEW_PRIVS | PLAN_MASK_PATHS | PLAN_NUMBERS_FIRST |
+				PLAN_PRIMARY_GROUP))
 			return "unknown flag";
 		return NULL;
 	default:
@@ -182,7 +218,7 @@ static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *
 		 struct init_text *why)
 {
 	const uint64_t of_nic = BIT(PLAN_NIC) | BIT(PLAN_ADDRESS) | BIT(PLAN_ROUTE);
-	const uint64_t repeatable = BIT(PLAN_ARG) | BIT(PLAN_ENV) | of_nic;
+	const uint64_t repeatable = BIT(PLAN_ARG) | BIT(PLAN_ENV) | BIT(PLAN_SYSCTL) | of_nic;
 	struct init_plan_app *app = NULL;
 	struct record rec = {.tag = 0};
 	uint64_t seen = 0;
@@ -215,6 +251,8 @@ static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *
 			app->nargs++;
 		else if (rec.tag == PLAN_ENV)
 			app->nenv++;
+		else if (rec.tag == PLAN_SYSCTL && plan->nsysctls++ == PLAN_SYSCTLS_MAX)
+			return refuse(why, "too many", rec.tag);
 	}
 	if (!app || (seen & needed) != needed)
 		return refuse(why, "app without what it needs before the end after", rec.tag);
@@ -273,6 +311,10 @@ static void take(struct init_plan_app *app, const struct record *rec, const char
 	case PLAN_LIMITS:
 		memcpy(&app->limits, rec->data, sizeof(app->limits));
 		break;
+	case PLAN_ULIMIT:
+		app->ulimits = rec->data;
+		app->nulimits = rec->len / sizeof(struct plan_ulimit);
+		break;
 	case PLAN_SECCOMP:
 		app->filter = rec->data;
 		app->nfilter = rec->len / INSN_SIZE;
@@ -318,6 +360,12 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 	case PLAN_MEMORY:
 		plan->memory = le64(rec->data);
 		break;
+	case PLAN_SYSCTL:
+		plan->sysctl[plan->nsysctls++] = s;
+		break;
+	case PLAN_MACHINE_ID:
+		plan->machine_id = s;
+		break;
 	default:
 		take_nic(plan, rec);
 	}
@@ -337,7 +385,7 @@ static int decode(uint8_t *bytes, size_t len, uint64_t needed, char **pool, stru
 	if (r < 0)
 		return r;
 
-	ret->napps = ret->nnics = 0;
+	ret->napps = ret->nnics = ret->nsysctls = 0;
 	while (pos < len && next_record(bytes, len, &pos, &rec)) {
 		const char *s = is_string(rec.tag) ? terminate(&rec) : NULL;
 

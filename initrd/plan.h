@@ -30,6 +30,8 @@ struct init_plan_app {
 	bool has_oom;
 	int32_t oom; /* oom_score_adj */
 	struct plan_limits limits;
+	const uint8_t *ulimits; /* nulimits struct plan_ulimit, unaligned */
+	unsigned nulimits;
 	const uint8_t *filter; /* nfilter struct sock_filter, unaligned */
 	unsigned nfilter;
 	unsigned nargs, nenv;
@@ -43,12 +45,15 @@ struct init_plan_nic {
 };
 
 struct init_plan {
-	const char *hostname;  /* NULL: leave it */
-	const char *hosts;     /* of /etc/hosts where there is none; NULL: leave it */
-	const char *hosts_set; /* ... whether there is one or not */
-	const char *resolv;    /* of /etc/resolv.conf; NULL: the image's */
-	uint64_t memory;       /* 0: whatever is there */
-	bool tpm;	       /* bind its driver */
+	const char *hostname;	/* NULL: leave it */
+	const char *hosts;	/* of /etc/hosts where there is none; NULL: leave it */
+	const char *hosts_set;	/* ... whether there is one or not */
+	const char *resolv;	/* of /etc/resolv.conf; NULL: the image's */
+	uint64_t memory;	/* 0: whatever is there */
+	bool tpm;		/* bind its driver */
+	const char *machine_id; /* of /etc/machine-id where there is none; NULL: leave it */
+	unsigned nsysctls;
+	const char *sysctl[PLAN_SYSCTLS_MAX]; /* "NAME=VALUE" */
 	unsigned nnics;
 	struct init_plan_nic nic[PLAN_NICS_MAX];
 	unsigned napps;

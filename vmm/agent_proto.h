@@ -116,15 +116,17 @@ struct agent_session_stream {
 
 enum plan_tag {
 	/* pod */
-	PLAN_HOSTNAME = 1,  /* string */
-	PLAN_MEMORY = 2,    /* u64 bytes: init waits until that much is online (virtio-mem) */
-	PLAN_NIC = 3,	    /* * struct plan_nic: eth0, eth1, ... in the order of the devices */
-	PLAN_ADDRESS = 4,   /* * struct plan_address: of the NIC before */
-	PLAN_ROUTE = 5,	    /* * struct plan_route: through the NIC before */
-	PLAN_HOSTS = 6,	    /* string: /etc/hosts of apps whose images have none */
-	PLAN_HOSTS_SET = 7, /* string: /etc/hosts of all apps */
-	PLAN_RESOLV = 8,    /* string: /etc/resolv.conf of all apps */
-	PLAN_TPM = 9,	    /* empty: init binds the TPM's driver */
+	PLAN_HOSTNAME = 1,    /* string */
+	PLAN_MEMORY = 2,      /* u64 bytes: init waits until that much is online (virtio-mem) */
+	PLAN_NIC = 3,	      /* * struct plan_nic: eth0, eth1, ... in the order of the devices */
+	PLAN_ADDRESS = 4,     /* * struct plan_address: of the NIC before */
+	PLAN_ROUTE = 5,	      /* * struct plan_route: through the NIC before */
+	PLAN_HOSTS = 6,	      /* string: /etc/hosts of apps whose images have none */
+	PLAN_HOSTS_SET = 7,   /* string: /etc/hosts of all apps */
+	PLAN_RESOLV = 8,      /* string: /etc/resolv.conf of all apps */
+	PLAN_TPM = 9,	      /* empty: init binds the TPM's driver */
+	PLAN_SYSCTL = 13,     /* * string: "NAME=VALUE", NAME a file below /proc/sys */
+	PLAN_MACHINE_ID = 15, /* string: /etc/machine-id where it is missing or empty */
 
 	/* app */
 	PLAN_APP = 16,	   /* string: its name; starts the app */
@@ -140,7 +142,8 @@ enum plan_tag {
 	PLAN_CAPS = 26,	   /* u64: capability bounding set, bit n is capability n */
 	PLAN_SECCOMP = 27, /* struct sock_filter each: the program that filters system calls */
 	PLAN_OOM = 28,	   /* i32: oom_score_adj, -1000 to 1000 */
-	PLAN_LIMITS = 29   /* struct plan_limits */
+	PLAN_LIMITS = 29,  /* struct plan_limits */
+	PLAN_ULIMIT = 33   /* struct plan_ulimit each: of setrlimit(2) */
 };
 
 #define PLAN_SECCOMP_MAX 4096 /* instructions: BPF_MAXINSNS, more the kernel does not take */
@@ -162,6 +165,17 @@ struct plan_limits {
 
 #define PLAN_WEIGHT_MAX 10000 /* cpu.weight */
 
+struct plan_ulimit {
+	uint32_t resource; /* Linux's number of it, below PLAN_ULIMITS_MAX */
+	uint32_t zero;
+	uint64_t soft, hard; /* PLAN_UNLIMITED: no limit. soft is not above hard */
+};
+
+#define PLAN_ULIMITS_MAX 16 /* of an app: there are as many resources */
+#define PLAN_UNLIMITED	 UINT64_MAX
+
+#define PLAN_SYSCTLS_MAX 64 /* of a pod */
+
 struct plan_address {
 	uint8_t family; /* 4 or 6 */
 	uint8_t prefix; /* bits */
@@ -177,6 +191,11 @@ struct plan_route {
 	uint8_t via[16]; /* all zero: on the link */
 };
 
+/*
+ * PLAN_NUMBERS_FIRST and PLAN_PRIMARY_GROUP are OCI's rule (images.md 17.2). The user's own group is
+ * that of /etc/passwd, or 0; a user given by name has those of /etc/group, too, if there are no
+ * PLAN_GROUPS.
+ */
 enum plan_flags {
 	PLAN_TTY = 1 << 0,	     /* stdin, stdout and stderr are one pseudo terminal */
 	PLAN_STDIN = 1 << 1,	     /* stdin is a stream; else /dev/null */
@@ -184,6 +203,8 @@ enum plan_flags {
 	PLAN_NO_NEW_PRIVS = 1 << 4,  /* no privileges from setuid programs */
 	PLAN_MASK_PATHS = 1 << 5,    /* files of the kernel hidden and read only */
 	PLAN_TPM_DEVICE = 1 << 3, /* /dev/tpm0, tpmrm0 and the launch's event log; with PLAN_TPM */
+	PLAN_NUMBERS_FIRST = 1 << 6, /* ids that are numbers are not looked up as names */
+	PLAN_PRIMARY_GROUP = 1 << 7, /* the group is the user's own, in the place of PLAN_GROUP */
 };
 
 /* Exit codes of an app that could not be started; systemd's, as users of rkt know them. */
@@ -193,6 +214,7 @@ enum plan_flags {
 #define AGENT_EXIT_USER	   217
 #define AGENT_EXIT_GROUP   216
 #define AGENT_EXIT_CAPS	   218
+#define AGENT_EXIT_LIMITS  205 /* setrlimit(2)'s */
 #define AGENT_EXIT_OOM	   206
 #define AGENT_EXIT_CGROUP  219
 #define AGENT_EXIT_SECCOMP 228

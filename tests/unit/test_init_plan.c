@@ -80,6 +80,9 @@ static void a_plan_is_decoded_whole(void **state)
 	const struct plan_limits limits = {
 		.memory = UINT64_C(5) << 32, .cpu = 30000, .weight = PLAN_WEIGHT_MAX};
 	static const char filter[] = "instructinstruct";
+	const struct plan_ulimit ulimits[] = {
+		{.resource = 7, .soft = 10, .hard = 20},
+		{.resource = 15, .soft = PLAN_UNLIMITED, .hard = PLAN_UNLIMITED}};
 	struct writer w = {.len = 0};
 	struct init_plan plan;
 	struct init_text why;
@@ -88,6 +91,9 @@ static void a_plan_is_decoded_whole(void **state)
 	string(&w, PLAN_HOSTNAME, "pod");
 	u64(&w, PLAN_MEMORY, UINT64_C(3) << 32);
 	record(&w, PLAN_TPM, "", 0);
+	string(&w, PLAN_SYSCTL, "net/core/somaxconn=1024");
+	string(&w, PLAN_MACHINE_ID, "0123456789abcdef");
+	string(&w, PLAN_SYSCTL, "kernel/sem=1 2\t3=");
 	string(&w, PLAN_APP, "web");
 	string(&w, PLAN_ENV, "A=1");
 	string(&w, PLAN_ARG, "/bin/sh");
@@ -105,6 +111,7 @@ static void a_plan_is_decoded_whole(void **state)
 	record(&w, PLAN_SECCOMP, filter, sizeof(filter) - 1);
 	u32(&w, PLAN_OOM, (uint32_t)-1000);
 	record(&w, PLAN_LIMITS, &limits, sizeof(limits));
+	record(&w, PLAN_ULIMIT, ulimits, sizeof(ulimits));
 	app(&w, "db");
 
 	assert_int_equal(decode(&w, &plan, &why), 0);
@@ -139,7 +146,15 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_int_equal(web->nfilter, 2);
 	assert_memory_equal(web->filter, filter, sizeof(filter) - 1);
 
+	assert_int_equal(web->nulimits, 2);
+	assert_memory_equal(web->ulimits, ulimits, sizeof(ulimits));
+	assert_string_equal(plan.machine_id, "0123456789abcdef");
+	assert_int_equal(plan.nsysctls, 2);
+	assert_string_equal(plan.sysctl[0], "net/core/somaxconn=1024");
+	assert_string_equal(plan.sysctl[1], "kernel/sem=1 2\t3=");
+
 	assert_string_equal(db->name, "db");
+	assert_int_equal(db->nulimits, 0);
 	assert_string_equal(db->argv[0], "/bin/true");
 	assert_null(db->argv[1]);
 	assert_null(db->envp[0]);
@@ -259,7 +274,16 @@ static void bad_values_are_refused(void **state)
 		{PLAN_SECCOMP, "abcdefghi", 9, "length"},
 		{99, "", 0, "unknown"},
 		{0xffff, "", 0, "unknown"},
-		{15, "", 0, "unknown"},
+		{63, "", 0, "unknown"},
+		{PLAN_ULIMIT, "abcdefgh", 8, "length"},
+		{PLAN_ULIMIT, "\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0", 24, "range"},
+		{PLAN_ULIMIT, "\7\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0", 24, "range"},
+		{PLAN_SYSCTL, "net", 3, "setting"},
+		{PLAN_SYSCTL, "=1", 2, "setting"},
+		{PLAN_SYSCTL, "/net/a=1", 8, "setting"},
+		{PLAN_SYSCTL, "net/../../kmsg=1", 16, "setting"},
+		{PLAN_SYSCTL, "net/a=1\0", 8, "NUL"},
+		{PLAN_MACHINE_ID, "", 0, "empty"},
 	};
 	(void)state;
 
@@ -304,6 +328,25 @@ static void as_many_groups_as_allowed_are_taken(void **state)
 	w.len = before;
 	record(&w, PLAN_GROUPS, ids, sizeof(ids));
 	assert_refused(&w, "length");
+}
+
+static void as_many_settings_as_allowed_are_taken(void **state)
+{
+	struct writer w = {.len = 0};
+	struct init_plan plan;
+	struct init_text why;
+	(void)state;
+
+	for (unsigned i = 0; i < PLAN_SYSCTLS_MAX; i++)
+		string(&w, PLAN_SYSCTL, "a=");
+	app(&w, "a");
+	assert_int_equal(decode(&w, &plan, &why), 0);
+	assert_int_equal(plan.nsysctls, PLAN_SYSCTLS_MAX);
+	w.len = 0;
+	for (unsigned i = 0; i <= PLAN_SYSCTLS_MAX; i++)
+		string(&w, PLAN_SYSCTL, "a=");
+	app(&w, "a");
+	assert_refused(&w, "too many");
 }
 
 static void add_address(struct writer *w, uint8_t family, uint8_t prefix)
@@ -455,6 +498,7 @@ int main(void)
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(a_pod_has_as_many_apps_as_the_protocol_allows),
 		cmocka_unit_test(as_many_groups_as_allowed_are_taken),
+		cmocka_unit_test(as_many_settings_as_allowed_are_taken),
 		cmocka_unit_test(a_request_is_one_app_with_a_command),
 		cmocka_unit_test(networks_are_decoded),
 		cmocka_unit_test(networks_that_make_no_sense_are_refused),
