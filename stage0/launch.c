@@ -19,6 +19,7 @@
 #include "stage0/acname.h"
 #include "stage0/image_manifest.h"
 #include "stage0/network.h"
+#include "stage0/rate.h"
 #include "stage0/stage1.h"
 
 #define ENV_FILE_MAX (1 << 20) /* bytes; execve takes 2 MiB in all */
@@ -122,6 +123,10 @@ const struct option launch_run_options[] = {
 	{"net", OPT_STRING, POD(net), .noopt = "default", .arg = "NETWORKS",
 	 .help = "networks of the pod: none, or user: all that the user who runs it can reach, "
 		 "through passt (default: user; for root: none)"},
+	{"net-rate", OPT_STRING, POD(net_rate), .arg = "RATE",
+	 .help = "most a second through each NIC, each way: bytes as 10M, or words as "
+		 "bytes=10M,packets=5k,in-bytes=1Mi; in is to the pod (words: bytes, packets, "
+		 "in-bytes, in-packets, out-bytes, out-packets)"},
 	{"require-measured", OPT_STRING, POD(tpm.required), .arg = "FILE",
 	 .help = "start only what measures as this file of \"attest expected\" says"},
 	{"tpm", OPT_STRING, POD(tpm.tpm), .dflt = "auto", .arg = "auto|on|off",
@@ -360,6 +365,7 @@ static const char *networks(const struct launch *launch)
 int launch_check_run(const struct launch *launch, size_t napps, struct error *err)
 {
 	const struct launch_options *opts = launch->opts;
+	uint64_t rates[RATES_MAX];
 	struct dns dns;
 	int r = 0;
 
@@ -371,6 +377,8 @@ int launch_check_run(const struct launch *launch, size_t napps, struct error *er
 		r = tpm_options_check(&opts->tpm, err);
 	if (r == 0 && opts->net)
 		r = network_check(opts->net, err);
+	if (r == 0 && opts->net_rate)
+		r = rate_parse(&net_rate, opts->net_rate, rates, err);
 	if (r == 0 && opts->net && opts->ports.n && !network_publishes(opts->net))
 		r = error_set(err, -EINVAL, "--port needs a network, not --net=%s", opts->net);
 	if (r < 0)
@@ -403,6 +411,8 @@ static int how_to_run(struct launch *launch, const char *hostname, struct stage1
 		r = dns_write(&launch->dns, launch->pod.fd, err);
 	if (r == 0)
 		r = pod_tpm_write(&opts->tpm, &launch->pods, &launch->pod, err);
+	if (r == 0)
+		r = rate_write(&net_rate, opts->net_rate, &launch->pod, err);
 	ret->dns_mode = launch->dns.mode;
 	return r;
 }

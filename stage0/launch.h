@@ -25,6 +25,7 @@ struct launch_options {
 	struct dns_options dns;
 	char *hostname;
 	char *net;
+	char *net_rate;
 	struct strv ports;
 	bool inherit_env;
 	bool interactive;

@@ -87,6 +87,10 @@ static int add_nics(struct guest *guest, struct podnet *podnet, struct loop *loo
 			.index = i,
 			.mtu = nic->mtu,
 			.guard = nic->guard,
+			.rx_bytes = podnet->rate[PODNET_IN_BYTES],
+			.rx_packets = podnet->rate[PODNET_IN_PACKETS],
+			.tx_bytes = podnet->rate[PODNET_OUT_BYTES],
+			.tx_packets = podnet->rate[PODNET_OUT_PACKETS],
 		};
 
 		r = net_new(&params, loop, machine_memory(guest->machine), &guest->nic[i], err);

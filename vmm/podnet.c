@@ -13,6 +13,7 @@
 #include "common/spawn.h"
 #include "common/str.h"
 #include "common/util.h"
+#include "vmm/pod_rate.h"
 #include "vmm/podnet_cni.h"
 
 #define END_TIMEOUT_MS 1000	   /* then it ends without us */
@@ -137,6 +138,8 @@ int podnet_plan(const struct stage1_args *args, const struct pod_spec *pod, stru
 		r = error_set(err, -EINVAL,
 			      "failed to setup network: ports are published on networks, and the "
 			      "pod has none");
+	if (r == 0)
+		r = pod_rate_read(POD_RATE_NET, net.rate, PODNET_RATES, err);
 	if (r == 0)
 		r = apply_modes(&net, args->dns_conf_mode, err);
 	if (r < 0) {

@@ -28,6 +28,9 @@ struct podnet_nic {
 	struct plan_route route[PLAN_ROUTES_MAX];
 };
 
+/* The numbers of POD_RATE_NET. */
+enum { PODNET_IN_BYTES, PODNET_IN_PACKETS, PODNET_OUT_BYTES, PODNET_OUT_PACKETS, PODNET_RATES };
+
 struct podnet {
 	struct podnet_nic nic[PLAN_NICS_MAX];
 	unsigned nnics;
@@ -35,7 +38,8 @@ struct podnet {
 	char *hosts;	  /* of /etc/hosts; NULL: the image's, or one of init's */
 	bool resolv_said; /* by stage0: what a network says does not count */
 	struct passt passt;
-	int stream; /* to it; the NIC's */
+	int stream;		     /* to it; the NIC's */
+	uint64_t rate[PODNET_RATES]; /* of each NIC, a second; 0: no limit */
 	struct cni_networks cni;
 	pid_t watcher; /* the process that takes them away, from when watched is closed */
 	int watcher_pidfd, watched;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What comes from outside about networks: a plugin's result, a pod manifest's ports, and the texts of
- * --net, --port and --dns. The first byte says which.
+ * --net, --net-rate, --port and --dns. The first byte says which.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -13,7 +13,9 @@
 #include "stage0/dns.h"
 #include "stage0/network.h"
 #include "vmm/cni_result.h"
+#include "stage0/rate.h"
 #include "vmm/pod_port.h"
+#include "vmm/pod_rate.h"
 
 static void try_result(struct json_object *doc)
 {
@@ -46,8 +48,11 @@ static void try_texts(const char *text)
 	cleanup_json struct json_object *list = json_object_new_array();
 	struct dns_options options = {.domain = NULL};
 	struct error err = ERROR_INIT;
+	uint64_t rates[RATES_MAX];
 	struct dns dns;
 
+	rate_parse(&net_rate, text, rates, &err);
+	pod_rate_parse(text, rates, RATES_MAX, &err);
 	network_check(text, &err);
 	network_publishes(text);
 	port_add(list, text, &err);
