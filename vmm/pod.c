@@ -21,7 +21,7 @@
 
 #define POD_FILE "pod"
 
-static void __attribute__((format(printf, 2, 3))) note(struct pod_spec *pod, const char *fmt, ...)
+void pod_note(struct pod_spec *pod, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -34,8 +34,7 @@ static void __attribute__((format(printf, 2, 3))) note(struct pod_spec *pod, con
 	strv_add(&pod->notes, text);
 }
 
-/* Lower-case letters and digits, with single hyphens inside or not: what actool takes. */
-static bool name_valid(const char *s)
+bool pod_name_valid(const char *s)
 {
 	size_t len = strlen(s);
 
@@ -221,9 +220,9 @@ static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct j
 		return error_set(err, -EINVAL, "working directory \"%s\" is not absolute",
 				 app->workdir);
 	for (size_t i = 0; i < notes.n; i++)
-		note(pod, "app %s: %s", app->name, notes.v[i]);
+		pod_note(pod, "app %s: %s", app->name, notes.v[i]);
 	if (handlers && json_object_array_length(handlers))
-		note(pod, "app %s: event handlers are not run", app->name);
+		pod_note(pod, "app %s: event handlers are not run", app->name);
 	return 0;
 }
 
@@ -285,10 +284,22 @@ static int parse_tpm(struct json_object *annotations, bool *ret, struct error *e
 	return 0;
 }
 
+static bool is_docker(struct json_object *annotations)
+{
+	for (size_t i = 0; annotations && i < json_object_array_length(annotations); i++) {
+		struct json_object *name = NULL;
+
+		json_object_object_get_ex(json_object_array_get_idx(annotations, i), "name", &name);
+		if (name && str_starts_with(json_object_get_string(name), POD_ANNOTATION_DOCKER))
+			return true;
+	}
+	return false;
+}
+
 static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_object *entry,
 		     struct error *err)
 {
-	struct json_object *section = NULL, *annotations = NULL, *mounts = NULL;
+	struct json_object *section = NULL, *annotations = NULL;
 	const char *name = NULL;
 	int r;
 
@@ -296,24 +307,22 @@ static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_obje
 		return error_set(err, -EINVAL, "an app is not an object");
 	if ((r = json_get_string(entry, "name", &name, err)) < 0)
 		return r;
-	if (!name || !name_valid(name))
+	if (!name || !pod_name_valid(name))
 		return error_set(err, -EINVAL, "bad app name \"%s\"", name ? name : "");
 	app->name = xstrdup(name);
 	if ((r = json_get_object(entry, "app", &section, err)) < 0 ||
 	    (r = json_get_bool(entry, "readOnlyRootFS", &app->readonly_root, err)) < 0 ||
-	    (r = json_get_array(entry, "annotations", &annotations, err)) < 0 ||
-	    (r = json_get_array(entry, "mounts", &mounts, err)) < 0)
+	    (r = json_get_array(entry, "annotations", &annotations, err)) < 0)
 		return error_wrap(err, "app %s", name);
 	if (!section)
 		return error_set(err, -EINVAL, "app %s: no app section", name);
-	if (mounts && json_object_array_length(mounts))
-		return error_set(err, -ENOTSUP, "app %s: this stage1 mounts no volumes", name);
 	if ((r = parse_app_section(pod, app, section, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stdin", &app->in, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stdout", &app->out, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stderr", &app->errout, err)) < 0 ||
 	    (r = parse_tpm(annotations, &app->tpm, err)) < 0)
 		return error_wrap(err, "app %s", name);
+	app->docker = is_docker(annotations);
 	return 0;
 }
 
@@ -358,6 +367,7 @@ int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *
 		return error_set(err, -EINVAL, "pod manifest: acKind is not PodManifest");
 	pod.ports = xcalloc(POD_PORTS_MAX, sizeof(pod.ports[0]));
 	if (parse_apps(&pod, apps, err) < 0 || pod_check(root, err) < 0 ||
+	    pod_volumes_parse(root, &pod, err) < 0 ||
 	    pod_ports_parse(root, pod.ports, POD_PORTS_MAX, &pod.nports, err) < 0)
 		return error_wrap(err, "pod manifest");
 	*ret = pod;
@@ -389,6 +399,7 @@ void pod_free(struct pod_spec *pod)
 		free(app->filter);
 		isolators_free(&app->iso);
 	}
+	pod_volumes_free(pod);
 	free(pod->apps);
 	free(pod->ports);
 	strv_free(&pod->notes);

@@ -10,6 +10,7 @@
 #include "common/str.h"
 #include "vmm/isolator.h"
 #include "vmm/pod_port.h"
+#include "vmm/pod_volume.h"
 
 /*
  * The pod manifest (appc PodManifest, as a stage0 writes it to the file "pod") as what a machine
@@ -27,6 +28,9 @@
 
 /* An app that has this annotation, "on", is given the pod's TPM. */
 #define POD_ANNOTATION_TPM "tripod/tpm"
+
+/* An app whose image was made for Docker has annotations that begin with it. */
+#define POD_ANNOTATION_DOCKER "appc.io/docker/"
 
 /* How one of an app's standard streams is connected (rkt-behaviour.md section 7.9). */
 enum pod_stdio {
@@ -49,6 +53,9 @@ struct pod_app {
 	bool readonly_root;
 	bool tpm; /* it asks for the TPM: annotation tripod/tpm */
 	enum pod_stdio in, out, errout;
+	struct pod_mount *mounts;
+	unsigned nmounts;
+	bool docker; /* its image was made for Docker */
 };
 
 struct pod_spec {
@@ -56,6 +63,8 @@ struct pod_spec {
 	unsigned napps;
 	struct pod_port *ports; /* published */
 	unsigned nports;
+	struct pod_volume *volumes; /* those that are mounted */
+	unsigned nvolumes;
 	struct strv notes; /* what the manifest asks for and does not get, a line each */
 };
 
@@ -72,6 +81,13 @@ static inline bool pod_app_has_tty(const struct pod_app *app)
 	return app->in == POD_STDIO_TTY || app->out == POD_STDIO_TTY ||
 	       app->errout == POD_STDIO_TTY;
 }
+
+/* An AC name: lower-case letters and digits, with single hyphens inside or not, as actool takes it. */
+bool pod_name_valid(const char *s) __attribute__((nonnull));
+
+/* Add a line to the notes. */
+void pod_note(struct pod_spec *pod, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), nonnull));
 
 /* Make the filters of the apps' system calls; once. */
 int pod_filters(struct pod_spec *pod, struct error *err) __attribute__((nonnull));

@@ -22,34 +22,6 @@ static int check_strings(struct json_object *obj, const char *key, struct error 
 	return 0;
 }
 
-/* A host volume is a directory of the host, whose attributes are its own. */
-static int check_volume(struct json_object *volume, struct error *err)
-{
-	static const char *const of_empty[] = {"mode", "uid", "gid"};
-	const char *name = NULL, *kind = NULL, *source = NULL;
-	int r = json_get_string(volume, "name", &name, err);
-
-	if (r == 0)
-		r = json_get_string(volume, "kind", &kind, err);
-	if (r == 0)
-		r = json_get_string(volume, "source", &source, err);
-	if (r < 0)
-		return r;
-	if (!name || !name[0])
-		return error_set(err, -EINVAL, "it has no name");
-	if (kind && strcmp(kind, "empty") == 0)
-		return source ? error_set(err, -EINVAL, "%.100s: empty, with a source", name) : 0;
-	if (!kind || strcmp(kind, "host") != 0)
-		return error_set(err, -EINVAL, "%.100s: of no known kind", name);
-	if (!source || source[0] != '/')
-		return error_set(err, -EINVAL, "%.100s: the source is not absolute", name);
-	for (size_t i = 0; i < ARRAY_SIZE(of_empty); i++)
-		if (json_object_object_get_ex(volume, of_empty[i], NULL))
-			return error_set(err, -EINVAL, "%.100s: of the host, with %s", name,
-					 of_empty[i]);
-	return 0;
-}
-
 static int check_app(struct json_object *app, struct error *err)
 {
 	struct json_object *image = NULL;
@@ -86,8 +58,6 @@ int pod_check(struct json_object *pod, struct error *err)
 {
 	int r = each(pod, "apps", check_app, err);
 
-	if (r == 0)
-		r = each(pod, "volumes", check_volume, err);
 	if (r == 0)
 		r = check_strings(pod, "userLabels", err);
 	return r < 0 ? r : check_strings(pod, "userAnnotations", err);

@@ -279,8 +279,6 @@ static void hostile_manifests_are_refused_with_a_reason(void **state)
 		{POD(APP(",\"isolators\":[{\"name\":\"os/linux/seccomp-retain-set\",\"value\":"
 			 "{\"set\":[\"read\"],\"errno\":\"ENONSENSE\"}}]")),
 		 "isolator os/linux/seccomp-retain-set: \"ENONSENSE\""},
-		{POD("{\"name\":\"a\",\"mounts\":[{\"volume\":\"v\",\"path\":\"/v\"}],\"app\":{}}"),
-		 "volumes"},
 		{POD("{\"name\":\"a\",\"annotations\":[{\"name\":\"coreos.com/rkt/stage2/stdin\","
 		     "\"value\":\"what\"}],\"app\":{\"exec\":[\"x\"],\"user\":\"0\","
 		     "\"group\":\"0\"}}"),
