@@ -27,6 +27,7 @@
 
 #include "initrd/app.h"
 #include "initrd/control.h"
+#include "initrd/disk.h"
 #include "initrd/left.h"
 #include "initrd/mask.h"
 #include "initrd/mount.h"
@@ -286,6 +287,8 @@ static void end_app(struct init_app *app)
 	}
 	if (!ended)
 		return;
+	if (init.plan.disk && init.running == 0)
+		init_disk_sync();
 	app->state = INIT_APP_ENDED;
 	control_send(AGENT_EXITED, app->index, &status, sizeof(status));
 }
@@ -471,6 +474,8 @@ int main(void)
 	if (init.plan.nnics && init_net_up(&init.plan, &why) < 0)
 		fatal(&why);
 	if (init.plan.tpm && init_tpm_bind(&why) < 0)
+		fatal(&why);
+	if (init.plan.disk && init_disk_mount(init.plan.disk, &why) < 0)
 		fatal(&why);
 	start_apps();
 	watch(init.sigfd, KEY_SIGNAL);

@@ -29,6 +29,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "initrd/disk.h"
 #include "initrd/layer.h"
 #include "initrd/mask.h"
 #include "initrd/tpm.h"
@@ -82,6 +83,8 @@ static int mount_layers(const struct init_plan_app *app, const struct init_plan 
 	if (readonly)
 		return do_mount("overlay", "/root", "overlay", MS_RDONLY, "lowerdir=root:/lower",
 				why);
+	if (pod->disk)
+		return init_disk_overlay(app->name, why);
 	if (mkdir("work", 0700) < 0)
 		return init_text_fail(why, -errno, "making", "work");
 	return do_mount("overlay", "/root", "overlay", 0,

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #define RECORD_HEADER 8
@@ -120,6 +121,11 @@ static const char *sysctl_fault(const struct record *rec)
 	return NULL;
 }
 
+static const char *disk_of(const struct record *rec)
+{
+	return (const char *)rec->data + offsetof(struct plan_disk, device);
+}
+
 /* What is wrong with the record taken alone, or NULL. */
 static const char *record_fault(const struct record *rec)
 {
@@ -162,6 +168,10 @@ static const char *record_fault(const struct record *rec)
 		break;
 	case PLAN_TPM:
 		return rec->len == 0 ? NULL : "bad length";
+	case PLAN_DISK:
+		if (rec->len != sizeof(struct plan_disk))
+			return "bad length";
+		return disk_of(rec)[0] == '/' && rec->data[rec->len - 1] == 0 ? NULL : "no device";
 	case PLAN_MEMORY:
 	case PLAN_CAPS:
 		return rec->len == 8 ? NULL : "bad length";
@@ -347,6 +357,9 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 		break;
 	case PLAN_TPM:
 		plan->tpm = true;
+		break;
+	case PLAN_DISK:
+		plan->disk = disk_of(rec);
 		break;
 	case PLAN_HOSTS:
 		plan->hosts = s;

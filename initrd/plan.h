@@ -54,6 +54,7 @@ struct init_plan {
 	const char *machine_id; /* of /etc/machine-id where there is none; NULL: leave it */
 	unsigned nsysctls;
 	const char *sysctl[PLAN_SYSCTLS_MAX]; /* "NAME=VALUE" */
+	const char *disk; /* block device what the apps write is kept on; NULL: memory */
 	unsigned nnics;
 	struct init_plan_nic nic[PLAN_NICS_MAX];
 	unsigned napps;

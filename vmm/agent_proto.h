@@ -127,6 +127,7 @@ enum plan_tag {
 	PLAN_TPM = 9,	      /* empty: init binds the TPM's driver */
 	PLAN_SYSCTL = 13,     /* * string: "NAME=VALUE", NAME a file below /proc/sys */
 	PLAN_MACHINE_ID = 15, /* string: /etc/machine-id where it is missing or empty */
+	PLAN_DISK = 11,	      /* struct plan_disk: where what the apps write is kept */
 
 	/* app */
 	PLAN_APP = 16,	   /* string: its name; starts the app */
@@ -155,6 +156,12 @@ enum plan_tag {
 struct plan_nic {
 	uint16_t mtu;
 	uint16_t zero;
+};
+
+/* A block device with an ext4 file system. Without one, what the apps write is kept in memory. */
+struct plan_disk {
+	uint64_t size;	 /* bytes; nothing for init, but measured */
+	char device[16]; /* absolute path, terminated */
 };
 
 struct plan_limits {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "initrd/disk.h"
 #include "initrd/plan.h"
 
 /* A plan being written. */
@@ -446,6 +447,37 @@ static void networks_that_make_no_sense_are_refused(void **state)
 	assert_refused(&w, "out of place");
 }
 
+static void a_disk_is_a_device(void **state)
+{
+	struct plan_disk disk = {.size = 1 << 30, .device = "/dev/vdb"};
+	struct init_text why = {.len = 0};
+	struct writer w = {.len = 0};
+	struct init_plan plan;
+
+	(void)state;
+	app(&w, "web");
+	assert_int_equal(decode(&w, &plan, &why), 0);
+	assert_null(plan.disk);
+	assert_string_equal(init_disk_dir(&plan), "");
+	w.len = 0;
+	record(&w, PLAN_DISK, &disk, sizeof(disk));
+	app(&w, "web");
+	assert_int_equal(decode(&w, &plan, &why), 0);
+	assert_string_equal(plan.disk, "/dev/vdb");
+	assert_string_equal(init_disk_dir(&plan), INIT_DISK);
+	w.len = 0;
+	record(&w, PLAN_DISK, &disk, sizeof(disk) - 1);
+	assert_refused(&w, "bad length");
+	w.len = 0;
+	memset(disk.device, '/', sizeof(disk.device));
+	record(&w, PLAN_DISK, &disk, sizeof(disk));
+	assert_refused(&w, "no device");
+	w.len = 0;
+	memset(disk.device, 0, sizeof(disk.device));
+	record(&w, PLAN_DISK, &disk, sizeof(disk));
+	assert_refused(&w, "no device");
+}
+
 static void a_request_is_one_app_with_a_command(void **state)
 {
 	static char *pool[INIT_REQUEST_POOL_MAX];
@@ -500,6 +532,7 @@ int main(void)
 		cmocka_unit_test(as_many_groups_as_allowed_are_taken),
 		cmocka_unit_test(as_many_settings_as_allowed_are_taken),
 		cmocka_unit_test(a_request_is_one_app_with_a_command),
+		cmocka_unit_test(a_disk_is_a_device),
 		cmocka_unit_test(networks_are_decoded),
 		cmocka_unit_test(networks_that_make_no_sense_are_refused),
 	};
