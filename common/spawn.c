@@ -2,7 +2,13 @@
 /*
  * fork and exec by hand rather than posix_spawn(): parent-death signal, directory descriptor and
  * exact descriptor passing are not in its vocabulary. The exec's errno comes back over a
- * close-on-exec pipe, so a missing program is the caller's error, not a child's exit code.
+ * close-on-exec socket, so a missing program is the caller's error, not a child's exit code.
+ *
+ * Over the same socket the child asks, once its parent-death signal is set, whether it still has the
+ * parent that is meant, and goes on only when the very thread that forked it answers. Asking
+ * getppid() would not do: when a process is killed, its threads end one by one, and a child whose
+ * parent thread ended before the request has another thread of it for a parent, with the same
+ * number. That one may not be allowed to signal the child: the kernel asks for the right to.
  */
 #include "common/spawn.h"
 
@@ -14,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -23,6 +30,8 @@
 
 #define SPAWN_FDS_MAX 16  /* descriptors handed to one child */
 #define FD_PARKING    256 /* descriptors are moved here first, so that targets can not collide */
+#define ARMED	      0	  /* what the child asks with, where else an errno comes */
+#define ORPHAN_MS     20  /* a child that gets no answer looks this often whether it is an orphan */
 
 /* Put the given descriptors in place; everything else above 2 closes on exec. */
 static int place_fds(const struct spawn_args *args, int *status_fd)
@@ -50,6 +59,25 @@ static int place_fds(const struct spawn_args *args, int *status_fd)
 	return 0;
 }
 
+/* The parent-death signal is set: does the thread it is about still live? */
+static bool parent_lives(int status_fd, pid_t parent)
+{
+	struct pollfd pfd = {.fd = status_fd, .events = POLLIN};
+	int message = ARMED;
+	ssize_t n;
+
+	if (send(status_fd, &message, sizeof(message), MSG_NOSIGNAL) != sizeof(message))
+		return false;
+	do {
+		/* a fork of another thread may hold the other end open a while: do not count on EOF */
+		poll(&pfd, 1, ORPHAN_MS);
+		if (getppid() != parent)
+			return false;
+		n = recv(status_fd, &message, sizeof(message), MSG_DONTWAIT);
+	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	return n == sizeof(message);
+}
+
 static void __attribute__((noreturn))
 child(const struct spawn_args *args, pid_t parent, int status_fd)
 {
@@ -64,41 +92,58 @@ child(const struct spawn_args *args, pid_t parent, int status_fd)
 	if ((args->cwd >= 0 && fchdir(args->cwd) < 0) || place_fds(args, &status_fd) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		goto fail;
-	if (getppid() != parent) /* it died before the request above */
+	if (!parent_lives(status_fd, parent))
 		_exit(127);
 	execvpe(args->path, args->argv, args->envp ? args->envp : environ);
 fail:
 	e = errno;
-	(void)!write(status_fd, &e, sizeof(e));
+	(void)!send(status_fd, &e, sizeof(e), MSG_NOSIGNAL);
 	_exit(127);
+}
+
+/* Answer the child, and wait until it has executed the program. What it failed with, or 0. */
+static int see_it_start(int status_fd)
+{
+	int message;
+	ssize_t n;
+
+	for (;;) {
+		n = recv(status_fd, &message, sizeof(message), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != sizeof(message))
+			return 0;
+		if (message != ARMED)
+			return message;
+		(void)!send(status_fd, &message, sizeof(message), MSG_NOSIGNAL);
+	}
 }
 
 int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct error *err)
 {
 	int status[2];
-	cleanup_fd int rd = -1, wr = -1, pidfd = -1;
+	cleanup_fd int ours = -1, theirs = -1, pidfd = -1;
 	pid_t parent = getpid(), pid;
 	int child_errno;
-	ssize_t n;
 
 	if (args->nfds > SPAWN_FDS_MAX)
 		return error_set(err, -E2BIG, "%s: too many descriptors", args->path);
 	for (size_t i = 0; i < args->nfds; i++)
 		assert(args->fds[i].child >= 0 && args->fds[i].child < FD_PARKING);
-	if (pipe2(status, O_CLOEXEC) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0)
 		return error_errno(err, "starting %s", args->path);
-	rd = status[0];
-	wr = status[1];
+	ours = status[0];
+	theirs = status[1];
 	pid = fork();
 	if (pid < 0)
 		return error_errno(err, "starting %s", args->path);
-	if (pid == 0)
-		child(args, parent, wr);
-	close_fd(&wr);
-	do
-		n = read(rd, &child_errno, sizeof(child_errno));
-	while (n < 0 && errno == EINTR);
-	if (n == sizeof(child_errno)) {
+	if (pid == 0) {
+		close(ours);
+		child(args, parent, theirs);
+	}
+	close_fd(&theirs);
+	child_errno = see_it_start(ours);
+	if (child_errno != 0) {
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
 		return error_set(err, -child_errno, "starting %s: %s", args->path,

@@ -3,11 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -15,7 +20,10 @@
 #include "common/util.h"
 #include "tests/unit/scratch.h"
 
-#define LIMIT_MS 20000 /* for anything that takes no time */
+#define LIMIT_MS     20000 /* for anything that takes no time */
+#define NOBODY	     65534
+#define KILL_ROUNDS  200
+#define KILL_STEP_NS 10000 /* a start takes 1 ms: the kills are spread over 2 */
 
 /* Run a shell script to its end with its descriptor 1 (and 7 when given) ours; what it wrote. */
 static char *shell(const char *script, int cwd, int extra, int *ret_status)
@@ -212,6 +220,63 @@ static void the_child_dies_with_its_parent(void **state)
 	close(pipes[0]);
 }
 
+/* Start a sleep as nobody, if we may become that, its descriptor 1 the one given. */
+static void *start_as_nobody(void *arg)
+{
+	char *argv[] = {(char *)"sleep", (char *)"60", NULL};
+	struct spawn_fd fds[] = {{*(int *)arg, 1}};
+	struct spawn_args args = {.path = "sleep", .argv = argv, .cwd = -1, .fds = fds, .nfds = 1};
+	struct error err = ERROR_INIT;
+	int pidfd;
+	pid_t pid;
+
+	/* raw calls: of this thread only */
+	syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY);
+	syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY);
+	if (spawn(&args, &pid, &pidfd, &err) < 0)
+		_exit(1);
+	pause();
+	return NULL;
+}
+
+/* The process as the VMM is: a thread of another user starts programs, the first may signal nobody. */
+static void __attribute__((noreturn)) start_in_a_thread(int fd)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, start_as_nobody, &fd) != 0)
+		_exit(1);
+	syscall(SYS_capset, &header, none);
+	for (;;)
+		pause();
+}
+
+static void a_parent_killed_at_any_moment_leaves_no_child(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < KILL_ROUNDS; round++) {
+		struct pollfd pfd = {.events = POLLIN};
+		struct timespec pause = {.tv_nsec = round * KILL_STEP_NS};
+		int pipes[2];
+		pid_t parent;
+
+		assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+		parent = fork();
+		if (parent == 0)
+			start_in_a_thread(pipes[1]);
+		close(pipes[1]);
+		nanosleep(&pause, NULL);
+		kill(parent, SIGKILL);
+		assert_int_equal(waitpid(parent, NULL, 0), parent);
+		/* the pipe ends when the last writer, the child, is gone */
+		pfd.fd = pipes[0];
+		assert_int_equal(poll(&pfd, 1, LIMIT_MS), 1);
+		close(pipes[0]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +289,7 @@ int main(void)
 		cmocka_unit_test(the_environment_is_the_given_one),
 		cmocka_unit_test(waiting_ends_at_its_deadline_whatever_signals_come),
 		cmocka_unit_test(the_child_dies_with_its_parent),
+		cmocka_unit_test(a_parent_killed_at_any_moment_leaves_no_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
