@@ -18,13 +18,13 @@
 #include "vmm/tpm_command.h"
 
 #define CTRL_FD 3 /* in the child */
+#define DATA_FD 4
 
 /* Control commands (swtpm's tpm_ioctl.h) */
 #define CMD_INIT	 0x02
 #define CMD_SET_LOCALITY 0x05
 #define CMD_CANCEL	 0x09
 #define CMD_STOP	 0x0e
-#define CMD_SET_DATAFD	 0x10
 #define CMD_BUFFERSIZE	 0x11
 
 #define INIT_KEEP_VOLATILE 0
@@ -172,39 +172,25 @@ static void data_cancel(void *ctx)
 
 const struct tis_backend swtpm_backend = {data_send, data_receive, data_cancel};
 
-/* Hand the far end of the data channel over, with the message that announces it. */
-static int send_data_fd(struct swtpm *swtpm, int fd, struct error *err)
+static int make_channel(int *ret_ours, int *ret_theirs, struct error *err)
 {
-	int64_t deadline = now_ms() + SWTPM_TIMEOUT_MS;
-	uint32_t code = htobe32(CMD_SET_DATAFD), result;
-	struct iovec iov = {&code, sizeof(code)};
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} cmsg = {.bytes = {0}};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = cmsg.bytes,
-		.msg_controllen = sizeof(cmsg.bytes),
-	};
+	int pair[2];
 
-	cmsg.head.cmsg_level = SOL_SOCKET;
-	cmsg.head.cmsg_type = SCM_RIGHTS;
-	cmsg.head.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&cmsg.head), &fd, sizeof(fd));
-	if (sendmsg(swtpm->ctrl, &msg, MSG_NOSIGNAL) != sizeof(code))
-		return error_errno(err, "swtpm: data channel");
-	if (read_some(swtpm->ctrl, &result, sizeof(result), deadline) != sizeof(result) ||
-	    result != 0)
-		return error_set(err, -EIO, "swtpm: it does not take the data channel");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, "swtpm: socketpair");
+	*ret_ours = pair[0];
+	*ret_theirs = pair[1];
 	return 0;
 }
 
+/*
+ * It has the data channel from the start: --terminate is about that one, so that it ends with us
+ * whenever that is. The control channel's end means nothing to it.
+ */
 int swtpm_start(struct swtpm *swtpm, int state_dir, struct error *err)
 {
 	char state[] = "dir=.,mode=0600";
-	char ctrl_arg[] = "type=unixio,clientfd=3";
+	char ctrl_arg[] = "type=unixio,clientfd=3", data_arg[] = "4";
 	char *argv[] = {"swtpm",
 			"socket",
 			"--tpm2",
@@ -212,6 +198,8 @@ int swtpm_start(struct swtpm *swtpm, int state_dir, struct error *err)
 			state,
 			"--ctrl",
 			ctrl_arg,
+			"--fd",
+			data_arg,
 			"--seccomp",
 			"action=kill",
 			"--locality",
@@ -220,22 +208,23 @@ int swtpm_start(struct swtpm *swtpm, int state_dir, struct error *err)
 			"file=-",
 			"--terminate",
 			NULL};
-	int pair[2];
-	cleanup_fd int ours = -1, theirs = -1;
-	struct spawn_fd fds[1];
+	cleanup_fd int ctrl = -1, data = -1, their_ctrl = -1, their_data = -1;
+	struct spawn_fd fds[2];
 	struct spawn_args args = {
-		.path = "swtpm", .argv = argv, .cwd = state_dir, .fds = fds, .nfds = 1};
-	int r;
+		.path = "swtpm", .argv = argv, .cwd = state_dir, .fds = fds, .nfds = 2};
+	int r = make_channel(&ctrl, &their_ctrl, err);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_errno(err, "swtpm: socketpair");
-	ours = pair[0];
-	theirs = pair[1];
-	fds[0] = (struct spawn_fd){.parent = theirs, .child = CTRL_FD};
+	if (r == 0)
+		r = make_channel(&data, &their_data, err);
+	if (r < 0)
+		return r;
+	fds[0] = (struct spawn_fd){.parent = their_ctrl, .child = CTRL_FD};
+	fds[1] = (struct spawn_fd){.parent = their_data, .child = DATA_FD};
 	r = spawn(&args, &swtpm->pid, &swtpm->pidfd, err);
 	if (r < 0)
 		return r;
-	swtpm->ctrl = take_fd(&ours);
+	swtpm->ctrl = take_fd(&ctrl);
+	swtpm->data = take_fd(&data);
 	return 0;
 }
 
@@ -310,17 +299,8 @@ static int allocate_banks(struct swtpm *swtpm, struct error *err)
 
 int swtpm_power_on(struct swtpm *swtpm, struct error *err)
 {
-	cleanup_fd int theirs = -1;
-	int pair[2];
-	int r;
+	int r = power_cycle(swtpm, err);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_errno(err, "swtpm: socketpair");
-	swtpm->data = pair[0];
-	theirs = pair[1];
-	r = send_data_fd(swtpm, theirs, err);
-	if (r == 0)
-		r = power_cycle(swtpm, err);
 	if (r == 0)
 		r = allocate_banks(swtpm, err);
 	if (r == 0)
