@@ -30,6 +30,7 @@
 #include "initrd/disk.h"
 #include "initrd/left.h"
 #include "initrd/mask.h"
+#include "initrd/metadata.h"
 #include "initrd/mount.h"
 #include "initrd/net.h"
 #include "initrd/plan.h"
@@ -52,6 +53,7 @@ enum key_kind {
 	KEY_SIGNAL,
 	KEY_STREAM,
 	KEY_SESSION,
+	KEY_METADATA,
 };
 
 #define KEY(kind, app, stream) ((uint64_t)(kind) << 32 | (uint64_t)(app) << 8 | (stream))
@@ -441,6 +443,9 @@ static void loop(void)
 				init.more |= init_session_event(&init.sessions, KEY_APP(key),
 								KEY_STREAM_OF(key));
 				break;
+			case KEY_METADATA:
+				init_metadata_event(KEY_APP(key));
+				break;
 			}
 		}
 	}
@@ -472,6 +477,9 @@ int main(void)
 	if (init.plan.hostname && sethostname(init.plan.hostname, strlen(init.plan.hostname)) < 0)
 		fatal_errno("hostname", errno);
 	if (init.plan.nnics && init_net_up(&init.plan, &why) < 0)
+		fatal(&why);
+	if (init.plan.metadata &&
+	    init_metadata_listen(init.epfd, KEY(KEY_METADATA, 0, 0), &why) < 0)
 		fatal(&why);
 	if (init.plan.tpm && init_tpm_bind(&why) < 0)
 		fatal(&why);

@@ -167,6 +167,7 @@ static const char *record_fault(const struct record *rec)
 			return "empty string";
 		break;
 	case PLAN_TPM:
+	case PLAN_METADATA:
 		return rec->len == 0 ? NULL : "bad length";
 	case PLAN_DISK:
 		if (rec->len != sizeof(struct plan_disk))
@@ -360,6 +361,9 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 		break;
 	case PLAN_DISK:
 		plan->disk = disk_of(rec);
+		break;
+	case PLAN_METADATA:
+		plan->metadata = true;
 		break;
 	case PLAN_HOSTS:
 		plan->hosts = s;

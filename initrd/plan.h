@@ -51,6 +51,7 @@ struct init_plan {
 	const char *resolv;	/* of /etc/resolv.conf; NULL: the image's */
 	uint64_t memory;	/* 0: whatever is there */
 	bool tpm;		/* bind its driver */
+	bool metadata;		/* listen for requests to the metadata service */
 	const char *machine_id; /* of /etc/machine-id where there is none; NULL: leave it */
 	unsigned nsysctls;
 	const char *sysctl[PLAN_SYSCTLS_MAX]; /* "NAME=VALUE" */

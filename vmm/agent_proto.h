@@ -108,6 +108,16 @@ struct agent_session_stream {
 };
 
 /*
+ * The metadata service: init listens at AGENT_METADATA_ADDRESS and AGENT_METADATA_TCP_PORT, and has a
+ * connection to AGENT_PORT_METADATA for each that it accepts. Bytes are relayed, raw: who it is that
+ * asks is in the URL.
+ */
+#define AGENT_PORT_METADATA	1027
+#define AGENT_METADATA_ADDRESS	0x7f000001 /* 127.0.0.1: there is a loop-back in every pod */
+#define AGENT_METADATA_TCP_PORT 18112	   /* rkt's, of its daemon */
+#define AGENT_METADATA_MAX	16	   /* connections at once; others wait to be accepted */
+
+/*
  * The plan: a sequence of records {u16 tag, u16 zero, u32 len, u8 data[len]}, no padding. Strings
  * are not terminated and hold no NUL. Pod records come first; PLAN_APP starts an app and the
  * records after it are that app's. Repeatable ones are marked *.
@@ -125,6 +135,7 @@ enum plan_tag {
 	PLAN_HOSTS_SET = 7,   /* string: /etc/hosts of all apps */
 	PLAN_RESOLV = 8,      /* string: /etc/resolv.conf of all apps */
 	PLAN_TPM = 9,	      /* empty: init binds the TPM's driver */
+	PLAN_METADATA = 12,   /* empty: init serves AGENT_METADATA_TCP_PORT */
 	PLAN_SYSCTL = 13,     /* * string: "NAME=VALUE", NAME a file below /proc/sys */
 	PLAN_MACHINE_ID = 15, /* string: /etc/machine-id where it is missing or empty */
 	PLAN_DISK = 11,	      /* struct plan_disk: where what the apps write is kept */

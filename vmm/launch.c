@@ -17,6 +17,7 @@
 #define NO_UUID	      "UUID"
 #define HOSTNAME_FLAG "--hostname="
 #define TOKEN_FLAG    "--mds-token="
+#define NO_TOKEN      "TOKEN"
 
 void launch_begin(struct launch_parts *parts)
 {
@@ -123,6 +124,8 @@ static int normal_plan(const struct launch *launch, uint8_t **ret, size_t *ret_l
 	args.net = &net;
 	if (is_default_hostname(launch->args, args.hostname))
 		args.hostname = "rkt-" NO_UUID;
+	if (args.mds_token)
+		args.mds_token = NO_TOKEN;
 	args.tty = false;
 	args.rows = args.columns = 0;
 	return plan_build(launch->pod, &args, ret, ret_len, err);

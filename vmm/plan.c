@@ -69,6 +69,25 @@ static void put_limits(struct str *out, const struct isolators *iso)
 		plan_put(out, PLAN_LIMITS, &limits, sizeof(limits));
 }
 
+#define METADATA_VARIABLE "AC_METADATA_URL="
+
+/* The metadata service's URL is ours to say where there is one, whatever the image says. */
+static void put_environment(struct str *out, const struct pod_app *app,
+			    const struct plan_args *args)
+{
+	cleanup_free char *url = NULL;
+
+	for (size_t i = 0; i < app->env.n; i++)
+		if (!args->mds_token || !str_starts_with(app->env.v[i], METADATA_VARIABLE))
+			put_string(out, PLAN_ENV, app->env.v[i]);
+	if (!args->mds_token)
+		return;
+	url = xasprintf(METADATA_VARIABLE "http://%u.%u.%u.%u:%u/%s", AGENT_METADATA_ADDRESS >> 24,
+			AGENT_METADATA_ADDRESS >> 16 & 0xff, AGENT_METADATA_ADDRESS >> 8 & 0xff,
+			AGENT_METADATA_ADDRESS & 0xff, AGENT_METADATA_TCP_PORT, args->mds_token);
+	put_string(out, PLAN_ENV, url);
+}
+
 static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 		    const struct plan_args *args)
 {
@@ -81,8 +100,7 @@ static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 	put_string(out, PLAN_ROOT, disk);
 	for (size_t i = 0; i < app->exec.n; i++)
 		put_string(out, PLAN_ARG, app->exec.v[i]);
-	for (size_t i = 0; i < app->env.n; i++)
-		put_string(out, PLAN_ENV, app->env.v[i]);
+	put_environment(out, app, args);
 	put_string(out, PLAN_USER, app->user);
 	put_string(out, PLAN_GROUP, app->group);
 	if (app->ngids)
@@ -141,6 +159,8 @@ int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t
 	put_string(&out, PLAN_HOSTNAME, args->hostname);
 	if (args->tpm)
 		plan_put(&out, PLAN_TPM, NULL, 0);
+	if (args->mds_token)
+		plan_put(&out, PLAN_METADATA, NULL, 0);
 	if (args->memory)
 		plan_put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
 	put_net(&out, args->net, args->hostname);

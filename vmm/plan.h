@@ -17,6 +17,7 @@
 struct plan_args {
 	const char *hostname;
 	bool tpm; /* the guest has one: init binds its driver */
+	const char *mds_token; /* NULL: there is no metadata service */
 	const struct podnet *net;
 	uint64_t memory;	/* bytes init waits for; 0: what the guest booted with is all */
 	bool open_paths;	/* files of the kernel are as they are */

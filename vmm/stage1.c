@@ -14,7 +14,8 @@
 #include "common/util.h"
 #include "common/uuid.h"
 
-#define HOSTNAME_MAX 64 /* what the kernel takes */
+#define HOSTNAME_MAX 64	 /* what the kernel takes */
+#define TOKEN_MAX    128 /* characters; rkt's and ours have 32 */
 
 /* "--name" or "--name=BOOL"; 1 when it is this flag, 0 when not, negative when malformed. */
 static int flag(const char *arg, const char *name, bool *ret, struct error *err)
@@ -80,6 +81,16 @@ static int parse_arg(const char *arg, struct stage1_args *args, struct error *er
 	return error_set(err, -EINVAL, "unknown argument %s", arg);
 }
 
+/* Of the unreserved characters of URLs (RFC 3986). */
+static bool is_token(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len > 0 && len <= TOKEN_MAX &&
+	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") ==
+		       len;
+}
+
 int stage1_parse(int argc, char *const *argv, struct stage1_args *ret, struct error *err)
 {
 	struct stage1_args args = {.argc = argc - 1, .argv = argv + 1};
@@ -99,6 +110,10 @@ int stage1_parse(int argc, char *const *argv, struct stage1_args *ret, struct er
 		return error_set(err, -EINVAL, "usage: run [OPTION...] UUID, in a pod directory");
 	if (!uuid_is_valid(args.uuid))
 		return error_set(err, -EINVAL, "\"%s\" is not a pod's UUID", args.uuid);
+	if (args.mds_token && !*args.mds_token)
+		args.mds_token = NULL;
+	if (args.mds_token && !is_token(args.mds_token))
+		return error_set(err, -EINVAL, "--mds-token: not what can be part of a URL");
 	if (args.hostname && strlen(args.hostname) > HOSTNAME_MAX)
 		return error_set(err, -EINVAL, "hostname longer than %d bytes", HOSTNAME_MAX);
 	*ret = args;

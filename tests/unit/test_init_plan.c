@@ -92,6 +92,7 @@ static void a_plan_is_decoded_whole(void **state)
 	string(&w, PLAN_HOSTNAME, "pod");
 	u64(&w, PLAN_MEMORY, UINT64_C(3) << 32);
 	record(&w, PLAN_TPM, "", 0);
+	record(&w, PLAN_METADATA, "", 0);
 	string(&w, PLAN_SYSCTL, "net/core/somaxconn=1024");
 	string(&w, PLAN_MACHINE_ID, "0123456789abcdef");
 	string(&w, PLAN_SYSCTL, "kernel/sem=1 2\t3=");
@@ -138,6 +139,7 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_memory_equal(web->groups, groups, sizeof(groups));
 	assert_int_equal(web->flags, PLAN_TTY | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE);
 	assert_true(plan.tpm);
+	assert_true(plan.metadata);
 	assert_int_equal(web->rows, 24);
 	assert_int_equal(web->columns, 80);
 	assert_true(web->caps == UINT64_C(0x1ff00000001));
