@@ -406,13 +406,12 @@ void pod_free(struct pod_spec *pod)
 	*pod = (struct pod_spec){.apps = NULL};
 }
 
-int pod_filters(struct pod_spec *pod, struct error *err)
+void pod_filters(struct pod_spec *pod)
 {
 	const struct pod_app *model = NULL; /* one with the filter most apps have */
 
 	for (unsigned i = 0; i < pod->napps; i++) {
 		struct pod_app *app = &pod->apps[i];
-		int r = 0;
 
 		if (app->iso.seccomp.mode == SECCOMP_OFF)
 			continue;
@@ -422,13 +421,10 @@ int pod_filters(struct pod_spec *pod, struct error *err)
 			memcpy(app->filter, model->filter, app->filter_len);
 			continue;
 		}
-		r = seccomp_compile(&app->iso.seccomp, &app->filter, &app->filter_len, err);
-		if (r < 0)
-			return error_wrap(err, "app %s", app->name);
+		seccomp_compile(&app->iso.seccomp, &app->filter, &app->filter_len);
 		if (!app->iso.has_seccomp)
 			model = app;
 	}
-	return 0;
 }
 
 uint64_t pod_memory(const struct pod_spec *pod, uint64_t dflt)

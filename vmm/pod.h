@@ -90,7 +90,7 @@ void pod_note(struct pod_spec *pod, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull));
 
 /* Make the filters of the apps' system calls; once. */
-int pod_filters(struct pod_spec *pod, struct error *err) __attribute__((nonnull));
+void pod_filters(struct pod_spec *pod) __attribute__((nonnull));
 
 /* Guest memory in bytes: the sum of the apps' limits, or dflt when no app has one. */
 uint64_t pod_memory(const struct pod_spec *pod, uint64_t dflt) __attribute__((nonnull));

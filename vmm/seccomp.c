@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An isolator's words are resolved when the manifest is read, so that a wrong one is told of; the
- * program is made when the plan is, by libseccomp, as a binary tree over the calls' numbers: the
- * guest's kernel tries it once for every call there is to find those that are always allowed.
+ * program is made when the plan is (seccomp_bpf.c). libseccomp knows the calls' numbers.
  *
  * The default list kills, as rkt's does, which would make programs fail that try a call newer than
  * the list and fall back when it is missing. Those of that kind are answered as an older kernel
@@ -11,27 +10,21 @@
 #include "vmm/seccomp.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "common/util.h"
 #include "vmm/agent_proto.h"
+#include "vmm/seccomp_bpf.h"
 
-#define ERRNO_MAX     133  /* the last with a name */
-#define WORDS_MAX     1024 /* of one isolator: there are not half as many calls */
-#define FILTER_INSN   8	   /* bytes of a struct sock_filter */
-#define TREE_OPTIMIZE 2	   /* SCMP_FLTATR_CTL_OPTIMIZE: binary tree */
+_Static_assert(SECCOMP_BPF_MAX <= PLAN_SECCOMP_MAX, "a filter fits into the plan");
+
+#define ERRNO_MAX 133  /* the last with a name */
+#define WORDS_MAX 1024 /* of one isolator: there are not half as many calls */
 
 /* Not in the default list, and probed for. */
 static const char probed[] = "io_uring_setup io_uring_enter io_uring_register";
-
-static void cleanup_filter(scmp_filter_ctx *ctx)
-{
-	if (*ctx)
-		seccomp_release(*ctx);
-}
 
 /* The number of the errno called name, 0 when none is. */
 static int errno_number(const char *name)
@@ -120,89 +113,60 @@ void seccomp_spec_free(struct seccomp_spec *spec)
 	strv_free(&spec->calls);
 }
 
-/* Have the call treated so. One another architecture has is nothing here. */
-static int add_call(scmp_filter_ctx ctx, uint32_t action, const char *name)
+/* Have the call treated so. One that another architecture has is nothing here. */
+static void set_call(struct seccomp_actions *actions, const char *name, uint32_t action)
 {
-	int nr = seccomp_syscall_resolve_name(name), r;
+	int nr = seccomp_syscall_resolve_name(name);
 
-	if (nr < 0)
-		return 0;
-	r = seccomp_rule_add(ctx, action, nr, 0);
-	return r == -EEXIST ? 0 : r;
+	if (nr >= 0 && nr < SECCOMP_CALLS_MAX)
+		actions->call[nr] = action;
 }
 
-static int add_set(scmp_filter_ctx ctx, uint32_t action, const char *calls)
+static void set_calls(struct seccomp_actions *actions, const char *names, uint32_t action)
 {
 	cleanup_strv struct strv words = STRV_INIT;
-	int r = 0;
 
-	strv_split(&words, calls, ' ');
-	for (size_t i = 0; r == 0 && i < words.n; i++)
-		r = add_call(ctx, action, words.v[i]);
-	return r;
+	strv_split(&words, names, ' ');
+	for (size_t i = 0; i < words.n; i++)
+		set_call(actions, words.v[i], action);
 }
 
-static int add_rules(scmp_filter_ctx ctx, const struct seccomp_spec *spec, uint32_t deny)
+void seccomp_decide(const struct seccomp_spec *spec, struct seccomp_actions *ret)
 {
-	uint32_t listed = spec->mode == SECCOMP_REMOVE ? deny : SCMP_ACT_ALLOW;
-	int r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, TREE_OPTIMIZE);
+	uint32_t deny =
+		spec->code ? SECCOMP_RET_ERRNO | (uint32_t)spec->code : SECCOMP_RET_KILL_PROCESS;
+	bool remove = spec->mode == SECCOMP_REMOVE;
 
-	if (r == 0 && spec->mode != SECCOMP_REMOVE)
-		r = add_set(ctx, SCMP_ACT_ALLOW, seccomp_set(SECCOMP_SET_IMPLICIT));
-	if (r == 0 && spec->mode == SECCOMP_DEFAULT) {
-		r = add_set(ctx, SCMP_ACT_ALLOW, seccomp_set(SECCOMP_SET_DEFAULT));
-		if (r == 0 && !spec->code)
-			r = add_set(ctx, SCMP_ACT_ERRNO(ENOSYS), probed);
-		return r;
+	ret->arch = seccomp_arch_native();
+	ret->rest = remove ? SECCOMP_RET_ALLOW : deny;
+	for (unsigned nr = 0; nr < SECCOMP_CALLS_MAX; nr++)
+		ret->call[nr] = ret->rest;
+	if (spec->mode == SECCOMP_DEFAULT) {
+		if (!spec->code)
+			set_calls(ret, probed, SECCOMP_RET_ERRNO | ENOSYS);
+		set_calls(ret, seccomp_set(SECCOMP_SET_DEFAULT), SECCOMP_RET_ALLOW);
+	} else {
+		for (size_t i = 0; i < spec->calls.n; i++)
+			set_call(ret, spec->calls.v[i], remove ? deny : SECCOMP_RET_ALLOW);
 	}
-	for (size_t i = 0; r == 0 && i < spec->calls.n; i++)
-		r = add_call(ctx, listed, spec->calls.v[i]);
-	return r;
+	if (!remove)
+		set_calls(ret, seccomp_set(SECCOMP_SET_IMPLICIT), SECCOMP_RET_ALLOW);
 }
 
-/* libseccomp writes to a descriptor only. */
-static int export(scmp_filter_ctx ctx, uint8_t **ret, size_t *ret_len)
+void seccomp_compile(const struct seccomp_spec *spec, uint8_t **ret, size_t *ret_len)
 {
-	cleanup_fd int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	uint8_t *bytes;
-	off_t len;
-	int r;
+	struct sock_filter buf[SECCOMP_BPF_MAX];
+	struct seccomp_actions actions;
+	const struct sock_filter *first;
+	size_t n;
 
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(ctx, fd);
-	if (r < 0)
-		return r;
-	len = lseek(fd, 0, SEEK_CUR);
-	if (len <= 0 || len % FILTER_INSN != 0 || len / FILTER_INSN > PLAN_SECCOMP_MAX)
-		return -E2BIG;
-	bytes = xcalloc(1, (size_t)len);
-	if (pread(fd, bytes, (size_t)len, 0) != len) {
-		free(bytes);
-		return -EIO;
-	}
-	*ret = bytes;
-	*ret_len = (size_t)len;
-	return 0;
-}
-
-int seccomp_compile(const struct seccomp_spec *spec, uint8_t **ret, size_t *ret_len,
-		    struct error *err)
-{
-	uint32_t deny = spec->code ? SCMP_ACT_ERRNO((uint32_t)spec->code) : SCMP_ACT_KILL_PROCESS;
-	cleanup(cleanup_filter) scmp_filter_ctx ctx = NULL;
-	int r;
-
-	if (spec->mode == SECCOMP_OFF) {
-		*ret = NULL;
-		*ret_len = 0;
-		return 0;
-	}
-	ctx = seccomp_init(spec->mode == SECCOMP_REMOVE ? SCMP_ACT_ALLOW : deny);
-	if (!ctx)
-		return error_set(err, -ENOMEM, "seccomp: out of memory");
-	r = add_rules(ctx, spec, deny);
-	if (r == 0)
-		r = export(ctx, ret, ret_len);
-	return r < 0 ? error_set(err, r, "seccomp: making the filter: %s", strerror(-r)) : 0;
+	*ret = NULL;
+	*ret_len = 0;
+	if (spec->mode == SECCOMP_OFF)
+		return;
+	seccomp_decide(spec, &actions);
+	n = seccomp_bpf(&actions, buf, &first);
+	*ret = xcalloc(n, sizeof(*first));
+	memcpy(*ret, first, n * sizeof(*first));
+	*ret_len = n * sizeof(*first);
 }

@@ -32,9 +32,15 @@ int seccomp_parse(struct json_object *value, enum seccomp_mode mode, struct secc
 		  struct strv *notes, struct error *err) __attribute__((nonnull(3, 4, 5)));
 void seccomp_spec_free(struct seccomp_spec *spec) __attribute__((nonnull));
 
+struct seccomp_actions;
+
+/* What is to happen with each call; of a filter that is not off. */
+void seccomp_decide(const struct seccomp_spec *spec, struct seccomp_actions *ret)
+	__attribute__((nonnull));
+
 /* The filter as an array of struct sock_filter, *ret_len bytes, to free(); none when it is off. */
-int seccomp_compile(const struct seccomp_spec *spec, uint8_t **ret, size_t *ret_len,
-		    struct error *err) __attribute__((nonnull));
+void seccomp_compile(const struct seccomp_spec *spec, uint8_t **ret, size_t *ret_len)
+	__attribute__((nonnull));
 
 /* The calls of a set ("@scope/name"), parted by spaces; NULL when there is no such set. */
 const char *seccomp_set(const char *name) __attribute__((nonnull));

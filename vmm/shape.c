@@ -74,7 +74,7 @@ static int share_tpm(struct shape *shape, struct error *err)
 }
 
 /* What confines the apps, unless that was not wanted. */
-static int confine(const struct stage1_args *args, struct pod_spec *pod, struct error *err)
+static void confine(const struct stage1_args *args, struct pod_spec *pod)
 {
 	for (unsigned i = 0; i < pod->napps; i++) {
 		struct isolators *iso = &pod->apps[i].iso;
@@ -84,7 +84,7 @@ static int confine(const struct stage1_args *args, struct pod_spec *pod, struct 
 		if (args->no_seccomp)
 			iso->seccomp.mode = SECCOMP_OFF;
 	}
-	return pod_filters(pod, err);
+	pod_filters(pod);
 }
 
 int shape_make(const struct stage1_args *args, const struct shape_host *host, struct shape *ret,
@@ -97,8 +97,7 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 	if (r < 0)
 		return r;
 	r = share_tpm(&shape, err);
-	if (r == 0)
-		r = confine(args, &shape.pod, err);
+	confine(args, &shape.pod);
 	if (r == 0)
 		r = podnet_plan(args, &shape.pod, &shape.net, err);
 	if (r < 0) {

@@ -202,7 +202,7 @@ static void every_app_has_a_filter_of_its_own_in_the_plan(void **state)
 	      &pod);
 	assert_int_equal(pod.notes.n, 1);
 	assert_string_equal(pod.notes.v[0], "app b: unknown system call fly is left out");
-	assert_int_equal(pod_filters(&pod, &err), 0);
+	pod_filters(&pod);
 	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_non_null(p[i] = record(plan, len, PLAN_SECCOMP, i, &n[i]));
