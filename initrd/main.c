@@ -38,6 +38,7 @@
 #include "initrd/stream.h"
 #include "initrd/text.h"
 #include "initrd/tpm.h"
+#include "initrd/volume.h"
 
 /* Memory the kernel keeps for itself of what the VM boots with, at most; and less than one step. */
 #define MEMORY_SLACK (UINT64_C(64) << 20)
@@ -484,6 +485,8 @@ int main(void)
 	if (init.plan.tpm && init_tpm_bind(&why) < 0)
 		fatal(&why);
 	if (init.plan.disk && init_disk_mount(init.plan.disk, &why) < 0)
+		fatal(&why);
+	if (init.plan.nvolumes && init_volume_make(&init.plan, &why) < 0)
 		fatal(&why);
 	start_apps();
 	watch(init.sigfd, KEY_SIGNAL);

@@ -33,6 +33,7 @@
 #include "initrd/layer.h"
 #include "initrd/mask.h"
 #include "initrd/tpm.h"
+#include "initrd/volume.h"
 
 #define RESTRICTED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
@@ -80,10 +81,10 @@ static int mount_layers(const struct init_plan_app *app, const struct init_plan 
 		r = init_layer_make(pod, why);
 	if (r < 0)
 		return r;
-	if (readonly)
+	if (readonly && !app->nmounts)
 		return do_mount("overlay", "/root", "overlay", MS_RDONLY, "lowerdir=root:/lower",
 				why);
-	if (pod->disk)
+	if (pod->disk && !readonly)
 		return init_disk_overlay(app->name, why);
 	if (mkdir("work", 0700) < 0)
 		return init_text_fail(why, -errno, "making", "work");
@@ -169,6 +170,12 @@ int init_mount_root(const struct init_plan_app *app, unsigned index, const struc
 	/* the event log of the launch is a file there */
 	if (app->flags & PLAN_TPM_DEVICE && (r = do_mount("securityfs", "/root/sys/kernel/security",
 							  "securityfs", RESTRICTED, NULL, why)) < 0)
+		return r;
+	if (app->nmounts && (r = init_volume_mount(app, pod, why)) < 0)
+		return r;
+	/* targets may have had to be made */
+	if (app->nmounts && app->flags & PLAN_READONLY_ROOT &&
+	    (r = do_mount(NULL, "/root", NULL, MS_REMOUNT | MS_RDONLY, NULL, why)) < 0)
 		return r;
 	if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
 		return init_text_fail(why, -errno, "entering", "/root");

@@ -10,6 +10,7 @@
 #include "initrd/plan.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -126,6 +127,33 @@ static const char *disk_of(const struct record *rec)
 	return (const char *)rec->data + offsetof(struct plan_disk, device);
 }
 
+static const char *volumes_fault(const struct record *rec)
+{
+	const size_t size = sizeof(struct plan_volume);
+
+	if (rec->len == 0 || rec->len % size != 0 || rec->len / size > PLAN_VOLUMES_MAX)
+		return "bad length";
+	for (uint32_t at = 0; at < rec->len; at += size)
+		if (le32(rec->data + at) > 07777 ||
+		    rec->data[at + offsetof(struct plan_volume, flags)] &
+			    ~(PLAN_VOLUME_HOST | PLAN_VOLUME_FILE | PLAN_VOLUME_SEEDED))
+			return "out of range";
+	return NULL;
+}
+
+static const char *mount_fault(const struct record *rec)
+{
+	const size_t head = sizeof(struct plan_mount);
+
+	if (rec->len <= head + 1 || rec->len - head >= PATH_MAX)
+		return "bad length";
+	if (rec->data[offsetof(struct plan_mount, flags)] & ~PLAN_MOUNT_READ_ONLY)
+		return "unknown flag";
+	if (rec->data[head] != '/')
+		return "not absolute";
+	return memchr(rec->data + head, 0, rec->len - head) ? "NUL in a string" : NULL;
+}
+
 /* What is wrong with the record taken alone, or NULL. */
 static const char *record_fault(const struct record *rec)
 {
@@ -166,6 +194,10 @@ static const char *record_fault(const struct record *rec)
 		if (rec->len == 0)
 			return "empty string";
 		break;
+	case PLAN_VOLUME:
+		return volumes_fault(rec);
+	case PLAN_MOUNT:
+		return mount_fault(rec);
 	case PLAN_TPM:
 	case PLAN_METADATA:
 		return rec->len == 0 ? NULL : "bad length";
@@ -229,7 +261,8 @@ static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *
 		 struct init_text *why)
 {
 	const uint64_t of_nic = BIT(PLAN_NIC) | BIT(PLAN_ADDRESS) | BIT(PLAN_ROUTE);
-	const uint64_t repeatable = BIT(PLAN_ARG) | BIT(PLAN_ENV) | BIT(PLAN_SYSCTL) | of_nic;
+	const uint64_t repeatable =
+		BIT(PLAN_ARG) | BIT(PLAN_ENV) | BIT(PLAN_SYSCTL) | BIT(PLAN_MOUNT) | of_nic;
 	struct init_plan_app *app = NULL;
 	struct record rec = {.tag = 0};
 	uint64_t seen = 0;
@@ -262,6 +295,12 @@ static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *
 			app->nargs++;
 		else if (rec.tag == PLAN_ENV)
 			app->nenv++;
+		else if (rec.tag == PLAN_VOLUME)
+			plan->nvolumes = rec.len / sizeof(struct plan_volume);
+		else if (rec.tag == PLAN_MOUNT && le16(rec.data) >= plan->nvolumes)
+			return refuse(why, "no such volume", rec.tag);
+		else if (rec.tag == PLAN_MOUNT && app->nmounts++ == PLAN_MOUNTS_MAX)
+			return refuse(why, "too many", rec.tag);
 		else if (rec.tag == PLAN_SYSCTL && plan->nsysctls++ == PLAN_SYSCTLS_MAX)
 			return refuse(why, "too many", rec.tag);
 	}
@@ -277,6 +316,31 @@ static char *terminate(const struct record *rec)
 	memmove(s, rec->data, rec->len);
 	s[rec->len] = '\0';
 	return s;
+}
+
+/* The path of a mount; its head stays before it, but for the last byte, which is zero. */
+static char *take_path(const struct record *rec)
+{
+	const struct record path = {.data = rec->data + sizeof(struct plan_mount),
+				    .len = rec->len - sizeof(struct plan_mount)};
+
+	return terminate(&path);
+}
+
+struct plan_mount init_plan_mount(const struct init_plan_app *app, unsigned mount)
+{
+	const uint8_t *path = (const uint8_t *)app->mounts[mount];
+	const uint8_t *head = path + 1 - sizeof(struct plan_mount);
+
+	return (struct plan_mount){.volume = le16(head), .flags = head[2]};
+}
+
+struct plan_volume init_plan_volume(const struct init_plan *plan, unsigned volume)
+{
+	struct plan_volume ret;
+
+	memcpy(&ret, plan->volumes + volume * sizeof(ret), sizeof(ret));
+	return ret;
 }
 
 static void take(struct init_plan_app *app, const struct record *rec, const char *s, char ***args,
@@ -356,6 +420,9 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 	case PLAN_HOSTNAME:
 		plan->hostname = s;
 		break;
+	case PLAN_VOLUME:
+		plan->volumes = rec->data;
+		break;
 	case PLAN_TPM:
 		plan->tpm = true;
 		break;
@@ -415,9 +482,13 @@ static int decode(uint8_t *bytes, size_t len, uint64_t needed, char **pool, stru
 			app->workdir = "/";
 			args = app->argv = pool;
 			env = app->envp = pool + app->nargs + 1;
-			pool = env + app->nenv + 1;
+			app->mounts = env + app->nenv + 1;
+			pool = app->mounts + app->nmounts;
+			app->nmounts = 0;
 			args[app->nargs] = NULL;
 			env[app->nenv] = NULL;
+		} else if (rec.tag == PLAN_MOUNT) {
+			app->mounts[app->nmounts++] = take_path(&rec);
 		} else {
 			take(app, &rec, s, &args, &env);
 		}

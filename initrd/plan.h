@@ -34,7 +34,8 @@ struct init_plan_app {
 	unsigned nulimits;
 	const uint8_t *filter; /* nfilter struct sock_filter, unaligned */
 	unsigned nfilter;
-	unsigned nargs, nenv;
+	char **mounts; /* paths; the records they are in are init_plan_mount()'s to read */
+	unsigned nargs, nenv, nmounts;
 };
 
 struct init_plan_nic {
@@ -55,14 +56,22 @@ struct init_plan {
 	const char *machine_id; /* of /etc/machine-id where there is none; NULL: leave it */
 	unsigned nsysctls;
 	const char *sysctl[PLAN_SYSCTLS_MAX]; /* "NAME=VALUE" */
-	const char *disk; /* block device what the apps write is kept on; NULL: memory */
+	const char *disk;	/* block device what the apps write is kept on; NULL: memory */
+	const uint8_t *volumes; /* nvolumes struct plan_volume, unaligned */
+	unsigned nvolumes;
 	unsigned nnics;
 	struct init_plan_nic nic[PLAN_NICS_MAX];
 	unsigned napps;
 	struct init_plan_app app[PLAN_APPS_MAX];
 };
 
-/* Entries a pool for argv and envp of any plan of AGENT_PLAN_MAX bytes needs. */
+/* One of the pod's volumes, and where an app has one. */
+struct plan_volume init_plan_volume(const struct init_plan *plan, unsigned volume)
+	__attribute__((nonnull));
+struct plan_mount init_plan_mount(const struct init_plan_app *app, unsigned mount)
+	__attribute__((nonnull));
+
+/* Entries a pool for argv, envp and mounts of any plan of AGENT_PLAN_MAX bytes needs. */
 #define INIT_POOL_MAX (AGENT_PLAN_MAX / 8 + 2 * PLAN_APPS_MAX)
 
 /*

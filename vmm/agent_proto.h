@@ -135,10 +135,11 @@ enum plan_tag {
 	PLAN_HOSTS_SET = 7,   /* string: /etc/hosts of all apps */
 	PLAN_RESOLV = 8,      /* string: /etc/resolv.conf of all apps */
 	PLAN_TPM = 9,	      /* empty: init binds the TPM's driver */
+	PLAN_VOLUME = 10,     /* struct plan_volume each: those of the pod, in order */
+	PLAN_DISK = 11,	      /* struct plan_disk: where what the apps write is kept */
 	PLAN_METADATA = 12,   /* empty: init serves AGENT_METADATA_TCP_PORT */
 	PLAN_SYSCTL = 13,     /* * string: "NAME=VALUE", NAME a file below /proc/sys */
 	PLAN_MACHINE_ID = 15, /* string: /etc/machine-id where it is missing or empty */
-	PLAN_DISK = 11,	      /* struct plan_disk: where what the apps write is kept */
 
 	/* app */
 	PLAN_APP = 16,	   /* string: its name; starts the app */
@@ -155,6 +156,7 @@ enum plan_tag {
 	PLAN_SECCOMP = 27, /* struct sock_filter each: the program that filters system calls */
 	PLAN_OOM = 28,	   /* i32: oom_score_adj, -1000 to 1000 */
 	PLAN_LIMITS = 29,  /* struct plan_limits */
+	PLAN_MOUNT = 32,   /* * struct plan_mount, then an absolute path: has a volume there */
 	PLAN_ULIMIT = 33   /* struct plan_ulimit each: of setrlimit(2) */
 };
 
@@ -191,6 +193,35 @@ struct plan_ulimit {
 
 #define PLAN_ULIMITS_MAX 16 /* of an app: there are as many resources */
 #define PLAN_UNLIMITED	 UINT64_MAX
+
+#define PLAN_VOLUMES_MAX 256 /* of a pod */
+#define PLAN_MOUNTS_MAX	 256 /* of an app */
+
+/* A directory, or a single file, that apps mount. */
+struct plan_volume {
+	uint32_t mode, uid, gid; /* of one made here */
+	uint16_t share;		 /* with PLAN_VOLUME_HOST: virtio-fs device of tag "v" and this */
+	uint8_t flags;		 /* enum plan_volume_flags */
+	uint8_t zero;
+};
+
+enum plan_volume_flags {
+	PLAN_VOLUME_HOST = 1 << 0,   /* the host's; else an empty directory of the pod */
+	PLAN_VOLUME_FILE = 1 << 1,   /* the host's, and the file PLAN_VOLUME_NAME in the share */
+	PLAN_VOLUME_SEEDED = 1 << 2, /* begins as the image's directory where it is mounted */
+};
+
+#define PLAN_VOLUME_NAME "file"
+
+struct plan_mount {
+	uint16_t volume; /* index of the plan's */
+	uint8_t flags;	 /* enum plan_mount_flags */
+	uint8_t zero;
+};
+
+enum plan_mount_flags {
+	PLAN_MOUNT_READ_ONLY = 1 << 0,
+};
 
 #define PLAN_SYSCTLS_MAX 64 /* of a pod */
 

@@ -88,6 +88,43 @@ static void put_environment(struct str *out, const struct pod_app *app,
 	put_string(out, PLAN_ENV, url);
 }
 
+static void put_volumes(struct str *out, const struct pod_spec *pod)
+{
+	struct plan_volume volumes[PLAN_VOLUMES_MAX];
+	uint16_t nshares = 0;
+
+	for (unsigned i = 0; i < pod->nvolumes; i++) {
+		const struct pod_volume *from = &pod->volumes[i];
+		struct plan_volume *to = &volumes[i];
+
+		*to = (struct plan_volume){.mode = from->mode, .uid = from->uid, .gid = from->gid};
+		if (from->kind == POD_VOLUME_HOST) {
+			to->share = nshares++;
+			to->flags = PLAN_VOLUME_HOST | (from->is_file ? PLAN_VOLUME_FILE : 0);
+		} else if (from->seeded) {
+			to->flags = PLAN_VOLUME_SEEDED;
+		}
+	}
+	if (pod->nvolumes)
+		plan_put(out, PLAN_VOLUME, volumes, pod->nvolumes * sizeof(volumes[0]));
+}
+
+static void put_mounts(struct str *out, const struct pod_app *app)
+{
+	for (unsigned i = 0; i < app->nmounts; i++) {
+		const struct pod_mount *mount = &app->mounts[i];
+		const struct plan_mount head = {
+			.volume = (uint16_t)mount->volume,
+			.flags = mount->read_only ? PLAN_MOUNT_READ_ONLY : 0,
+		};
+		cleanup_str struct str record = STR_INIT;
+
+		str_addn(&record, (const char *)&head, sizeof(head));
+		str_add(&record, mount->path);
+		plan_put(out, PLAN_MOUNT, record.s, record.len);
+	}
+}
+
 static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 		    const struct plan_args *args)
 {
@@ -113,6 +150,7 @@ static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 	if (app->iso.has_oom)
 		plan_put(out, PLAN_OOM, &app->iso.oom, sizeof(app->iso.oom));
 	put_limits(out, &app->iso);
+	put_mounts(out, app);
 	if (app->filter)
 		plan_put(out, PLAN_SECCOMP, app->filter, app->filter_len);
 }
@@ -164,6 +202,7 @@ int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t
 	if (args->memory)
 		plan_put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
 	put_net(&out, args->net, args->hostname);
+	put_volumes(&out, pod);
 	for (unsigned i = 0; i < pod->napps; i++)
 		put_app(&out, &pod->apps[i], i, args);
 	if (out.len > AGENT_PLAN_MAX)

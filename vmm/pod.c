@@ -34,11 +34,11 @@ void pod_note(struct pod_spec *pod, const char *fmt, ...)
 	strv_add(&pod->notes, text);
 }
 
-bool pod_name_valid(const char *s)
+bool pod_name_valid(const char *s, size_t max)
 {
 	size_t len = strlen(s);
 
-	if (!len || len > POD_NAME_MAX || s[0] == '-' || s[len - 1] == '-')
+	if (!len || len > max || s[0] == '-' || s[len - 1] == '-')
 		return false;
 	return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
@@ -307,7 +307,7 @@ static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_obje
 		return error_set(err, -EINVAL, "an app is not an object");
 	if ((r = json_get_string(entry, "name", &name, err)) < 0)
 		return r;
-	if (!name || !pod_name_valid(name))
+	if (!name || !pod_name_valid(name, POD_NAME_MAX))
 		return error_set(err, -EINVAL, "bad app name \"%s\"", name ? name : "");
 	app->name = xstrdup(name);
 	if ((r = json_get_object(entry, "app", &section, err)) < 0 ||

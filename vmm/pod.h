@@ -82,8 +82,8 @@ static inline bool pod_app_has_tty(const struct pod_app *app)
 	       app->errout == POD_STDIO_TTY;
 }
 
-/* An AC name: lower-case letters and digits, with single hyphens inside or not, as actool takes it. */
-bool pod_name_valid(const char *s) __attribute__((nonnull));
+/* An AC name of at most max bytes: lower-case letters and digits, with single hyphens inside or not, as actool takes it. */
+bool pod_name_valid(const char *s, size_t max) __attribute__((nonnull));
 
 /* Add a line to the notes. */
 void pod_note(struct pod_spec *pod, const char *fmt, ...)

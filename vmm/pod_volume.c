@@ -16,6 +16,7 @@
 #include "common/util.h"
 #include "vmm/pod.h"
 
+#define NAME_BYTES   255 /* at most, of a volume or mount point: as many as a stage0 takes */
 #define MODE_DEFAULT 0755
 #define ID_MAX	     (UINT32_MAX - 1) /* the last one is "no user" */
 
@@ -166,7 +167,7 @@ static int parse_volume(struct json_object *obj, struct volumes *volumes, struct
 	r = json_get_string(obj, "name", &name, err);
 	if (r < 0)
 		return r;
-	if (!name || !pod_name_valid(name))
+	if (!name || !pod_name_valid(name, NAME_BYTES))
 		return error_set(err, -EINVAL, "bad volume name \"%.100s\"", name ? name : "");
 	r = add(volumes, ret, err);
 	if (r < 0)
@@ -276,7 +277,7 @@ static int mount_point(struct json_object *obj, const char **ret_name, char **re
 	    json_get_bool(obj, "readOnly", ret_read_only, err) < 0 ||
 	    parse_target(obj, ret_path, err) < 0)
 		return err->code;
-	if (!*ret_name || !pod_name_valid(*ret_name))
+	if (!*ret_name || !pod_name_valid(*ret_name, NAME_BYTES))
 		return error_set(err, -EINVAL, "bad mount point name \"%.100s\"",
 				 *ret_name ? *ret_name : "");
 	return 0;

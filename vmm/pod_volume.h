@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "vmm/agent_proto.h"
 
 /*
  * Volumes of a pod and where its apps have them (rkt-behaviour.md section 7.6, images.md section 5).
@@ -16,14 +17,12 @@
  * Nothing of the host is looked at before pod_volumes_look(), so that a pod is the same everywhere.
  */
 
-#define POD_VOLUMES_MAX 256 /* of a pod, those nobody declared included */
-#define POD_SHARES_MAX	32  /* of them the host's: each is a device, and a process that serves it */
-#define POD_MOUNTS_MAX	256 /* of an app */
-#define POD_PATH_MAX	4095 /* bytes of a path: PATH_MAX without its NUL */
-#define POD_TAG_SIZE	8    /* bytes of a share's tag with its NUL */
-
-/* In the share of a single file, which is a directory like any, the name it has. */
-#define POD_VOLUME_FILE "file"
+#define POD_VOLUMES_MAX PLAN_VOLUMES_MAX /* of a pod, those nobody declared included */
+#define POD_MOUNTS_MAX	PLAN_MOUNTS_MAX	 /* of an app */
+#define POD_SHARES_MAX                                                                             \
+	32 /* volumes of the host's: each is a device, and a process that serves it */
+#define POD_PATH_MAX 4095 /* bytes of a path: PATH_MAX without its NUL */
+#define POD_TAG_SIZE 8	  /* bytes of a share's tag with its NUL */
 
 enum pod_volume_kind {
 	POD_VOLUME_EMPTY,

@@ -223,6 +223,9 @@ int podrun_set_up(struct podrun *run, struct error *err)
 		r = shape_make(run->args, &host, &run->shape, err);
 	if (r < 0)
 		return r;
+	r = pod_volumes_look(&run->shape.pod, err);
+	if (r < 0)
+		return r;
 	run->pod = run->shape.pod;
 	for (size_t i = 0; i < run->pod.notes.n; i++)
 		log_warn("%s", run->pod.notes.v[i]);
