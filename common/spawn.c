@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -59,7 +60,7 @@ static int place_fds(const struct spawn_args *args, int *status_fd)
 	return 0;
 }
 
-/* The parent-death signal is set: does the thread it is about still live? */
+/* The parent-death signal is set: does the thread it is about still live? parent: as seen here. */
 static bool parent_lives(int status_fd, pid_t parent)
 {
 	struct pollfd pfd = {.fd = status_fd, .events = POLLIN};
@@ -88,15 +89,24 @@ child(const struct spawn_args *args, pid_t parent, int status_fd)
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (args->prepare) {
+		int r = args->prepare(args->ctx);
+
+		if (r < 0) {
+			e = -r;
+			goto fail;
+		}
+	}
 	/* the directory first: its number may be wanted for another descriptor */
 	if ((args->cwd >= 0 && fchdir(args->cwd) < 0) || place_fds(args, &status_fd) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		goto fail;
-	if (!parent_lives(status_fd, parent))
+		goto fail_errno;
+	if (!parent_lives(status_fd, args->namespaces & CLONE_NEWPID ? 0 : parent))
 		_exit(127);
 	execvpe(args->path, args->argv, args->envp ? args->envp : environ);
-fail:
+fail_errno:
 	e = errno;
+fail:
 	(void)!send(status_fd, &e, sizeof(e), MSG_NOSIGNAL);
 	_exit(127);
 }
@@ -134,7 +144,9 @@ int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct 
 		return error_errno(err, "starting %s", args->path);
 	ours = status[0];
 	theirs = status[1];
-	pid = fork();
+	pid = args->namespaces ? (pid_t)syscall(SYS_clone, args->namespaces | SIGCHLD, NULL, NULL,
+						NULL, NULL)
+			       : fork();
 	if (pid < 0)
 		return error_errno(err, "starting %s", args->path);
 	if (pid == 0) {

@@ -24,6 +24,13 @@ struct spawn_args {
 	int cwd;		    /* directory descriptor, or -1 for ours */
 	const struct spawn_fd *fds; /* 0, 1 and 2 not named here are /dev/null */
 	size_t nfds;
+	unsigned namespaces; /* CLONE_NEW..., that the child begins with */
+	/*
+	 * What the child does first, with all our descriptors: 0, or a negative errno that is the
+	 * start's. In a process with other threads only what may follow fork(). May be NULL.
+	 */
+	int (*prepare)(void *ctx);
+	void *ctx;
 };
 
 /* Start it. *ret_pidfd becomes readable when the child ends and is the caller's to close. */

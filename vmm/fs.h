@@ -32,10 +32,7 @@ void fs_free(struct fs *fs);
 /* Before the guest runs: wait for the back end and learn what it can do. */
 int fs_meet(struct fs *fs, struct error *err) __attribute__((nonnull));
 
-/*
- * The back end's socket is readable, which it never should be, or hung up: the device stands still
- * for good, and the driver is told.
- */
+/* The back end's socket hung up: the device stands still for good, and the driver is told. */
 void fs_lost(struct fs *fs) __attribute__((nonnull));
 
 #endif

@@ -194,9 +194,13 @@ static int wire_virtio(struct machine *machine, unsigned n, struct error *err)
 	uint64_t notify = machine->params.virtio[n].gpa + VIRTIO_MMIO_NOTIFY;
 	int r = kvm_add_irqfd(&machine->kvm, n, dev->irqfd, err);
 
+	if (r == 0 && dev->offloaded)
+		r = loop_add(machine->loop, dev->wakefd, EPOLLIN, LOOP_NOTIFY, LOOP_QUEUE(n, 0),
+			     err);
 	for (unsigned queue = 0; r == 0 && queue < dev->nqueues; queue++) {
-		r = loop_add(machine->loop, dev->kickfd[queue], EPOLLIN, LOOP_NOTIFY,
-			     LOOP_QUEUE(n, queue), err);
+		if (!dev->offloaded)
+			r = loop_add(machine->loop, dev->kickfd[queue], EPOLLIN, LOOP_NOTIFY,
+				     LOOP_QUEUE(n, queue), err);
 		if (r == 0)
 			r = kvm_add_ioeventfd(&machine->kvm, notify, queue, dev->kickfd[queue],
 					      err);
@@ -222,6 +226,7 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 	if (n == FIRMWARE_MAX_VIRTIO)
 		return error_set(err, -E2BIG, "more than %d devices", FIRMWARE_MAX_VIRTIO);
 	machine->virtio[n] = dev;
+	machine->offloaded |= dev->offloaded;
 	machine_describe_virtio(&machine->params, n);
 	machine->nvirtio = n + 1;
 	r = wire_virtio(machine, n, err);
@@ -249,7 +254,7 @@ int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const ch
 	int r;
 
 	machine->params.kernel_fd = kernel_fd;
-	machine->params.map_kernel = true; /* no device here has guest memory by its memfd */
+	machine->params.map_kernel = !machine->offloaded; /* what is mapped is not in the memfd */
 	machine->params.initrd_fd = initrd_fd;
 	machine->params.cmdline = cmdline;
 	if (getrandom(machine->params.seed, sizeof(machine->params.seed), 0) !=

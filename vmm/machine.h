@@ -50,6 +50,7 @@ struct machine {
 	struct ioapic ioapic;
 	struct serial serial;
 	bool has_serial, emulated;
+	bool offloaded;	      /* another process works on guest memory, by its memfd */
 	const char *writable; /* the caller's */
 	struct vcpus vcpus;
 	struct kvm_irq_routing *routes; /* scratch for the IOAPIC's table */
@@ -68,6 +69,12 @@ void machine_free(struct machine *machine);
 static inline const struct gmem *machine_memory(const struct machine *machine)
 {
 	return &machine->memory->gmem;
+}
+
+/* All of it in a file, for who works an offloaded device's queues. The descriptor stays ours. */
+static inline int machine_memfd(const struct machine *machine)
+{
+	return machine->memory->fd;
 }
 
 /*

@@ -21,8 +21,8 @@
 #define VHOST_USER_TIMEOUT_MS 10000 /* for a reply; usual is 0.1 */
 
 struct vhost_user {
-	int fd;		   /* the caller's; -1 after a failure of the front end */
-	uint64_t features; /* of the device, that the back end has; without vhost-user's own */
+	int fd;		   /* the caller's */
+	uint64_t features; /* of the transport, that the back end has, too */
 	bool dead;	   /* nothing more is said: the back end is gone, or was wrong */
 };
 

@@ -20,6 +20,11 @@
  *
  * A driver that breaks a rule breaks its own device: virtio_break() sets NEEDS_RESET and the
  * queues stand still until the driver resets. Nothing else of the pod notices.
+ *
+ * The queues of an offloaded device are worked by another process, which reads the kicks and raises the
+ * interrupts itself. As it can not set InterruptStatus, bit 0 of that always reads as set, and the
+ * driver looks at its queues once more than it must. Such a device has one more eventfd, wakefd, for
+ * the loop to come on the device's own business.
  */
 
 #define VIRTIO_MAX_QUEUES 8
@@ -60,7 +65,10 @@ struct virtio_ops {
 	void (*activate)(struct virtio_device *dev);
 	/* The driver reset the device: forget everything of the session. May be NULL. */
 	void (*reset)(struct virtio_device *dev);
-	/* Queue was notified (or should be looked at again). Called by the device loop only. */
+	/*
+	 * Queue was notified (or should be looked at again). Called by the device loop only. For an
+	 * offloaded device: virtio_wake() was called; in any state, and queue says nothing.
+	 */
 	void (*notify)(struct virtio_device *dev, unsigned queue);
 };
 
@@ -70,6 +78,7 @@ struct virtio_device {
 	uint32_t id;
 	uint64_t offered; /* device features; the transport adds VERSION_1 and the ring features */
 	unsigned nqueues;
+	bool offloaded;				/* set before virtio_init() */
 	struct virtqueue vq[VIRTIO_MAX_QUEUES]; /* the device sets size_max before virtio_init() */
 
 	/* the transport's */
@@ -78,6 +87,7 @@ struct virtio_device {
 	int irqfd;		       /* owned; an edge per write: for KVM_IRQFD */
 	int kickfd[VIRTIO_MAX_QUEUES]; /* owned; QueueNotify of each queue: for KVM_IOEVENTFD and
 					* the device loop, which calls virtio_queue_notified() */
+	int wakefd;		       /* owned; of an offloaded device: for the device loop */
 	uint64_t accepted;	       /* features, final at FEATURES_OK */
 	uint32_t status;
 	uint32_t isr; /* atomic */
@@ -103,8 +113,8 @@ void virtio_mmio_write(struct virtio_device *dev, uint64_t offset, const void *d
 	__attribute__((nonnull));
 
 /*
- * The device loop's entry when a queue's kickfd is readable: empties it, takes the lock, checks
- * DRIVER_OK. Work for one queue is bounded: what is left over kicks the queue again.
+ * The device loop's entry when a queue's kickfd (an offloaded device's wakefd) is readable: empties
+ * it, takes the lock, checks DRIVER_OK. Work for one queue is bounded: what is left over kicks the queue again.
  */
 void virtio_queue_notified(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
 
@@ -125,6 +135,10 @@ void virtio_signal_config(struct virtio_device *dev) __attribute__((nonnull));
 void virtio_break(struct virtio_device *dev, const char *why) __attribute__((nonnull));
 /* Have the device loop come (back) to a queue. From any thread; the lock is not needed. */
 void virtio_kick(struct virtio_device *dev, unsigned queue) __attribute__((nonnull));
+/* Have the device loop come to an offloaded device. From any thread; the lock is not needed. */
+void virtio_wake(struct virtio_device *dev) __attribute__((nonnull));
+/* The device can not go on, which is not the driver's fault. It stands still for good. */
+void virtio_fail(struct virtio_device *dev) __attribute__((nonnull));
 
 /* For config_read: copy from a device's configuration as it stands in memory; dst was zeroed. */
 void virtio_config_copy(const void *config, size_t size, uint32_t off, void *dst, uint32_t len)

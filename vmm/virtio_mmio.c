@@ -84,11 +84,13 @@ int virtio_init(struct virtio_device *dev, const struct gmem *mem, struct error 
 	dev->mem = mem;
 	dev->offered |= VIRTIO_F_VERSION_1 | VIRTIO_F_RING_INDIRECT_DESC | VIRTIO_F_RING_EVENT_IDX;
 	pthread_mutex_init(&dev->lock, NULL);
-	dev->irqfd = -1;
+	dev->irqfd = dev->wakefd = -1;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
 		dev->kickfd[i] = -1;
 
 	r = make_eventfd(&dev->irqfd, err);
+	if (r == 0 && dev->offloaded)
+		r = make_eventfd(&dev->wakefd, err);
 	for (unsigned i = 0; !r && i < dev->nqueues; i++) {
 		assert(dev->vq[i].size_max && dev->vq[i].size_max <= VIRTQUEUE_SIZE_MAX);
 		virtqueue_reset(&dev->vq[i]);
@@ -104,6 +106,7 @@ int virtio_init(struct virtio_device *dev, const struct gmem *mem, struct error 
 void virtio_free(struct virtio_device *dev)
 {
 	close_fd(&dev->irqfd);
+	close_fd(&dev->wakefd);
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
 		close_fd(&dev->kickfd[i]);
 	pthread_mutex_destroy(&dev->lock);
@@ -147,14 +150,28 @@ void virtio_kick(struct virtio_device *dev, unsigned queue)
 	eventfd_raise(dev->kickfd[queue]);
 }
 
+void virtio_wake(struct virtio_device *dev)
+{
+	assert(dev->offloaded);
+	eventfd_raise(dev->wakefd);
+}
+
+void virtio_fail(struct virtio_device *dev)
+{
+	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(dev, ISR_CONFIG);
+}
+
 void virtio_break(struct virtio_device *dev, const char *why)
 {
 	dev->faults++;
 	dev->fault = why;
-	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt(dev, ISR_CONFIG);
-	virtio_kick(dev, 0);
+	virtio_fail(dev);
+	if (dev->offloaded)
+		virtio_wake(dev);
+	else
+		virtio_kick(dev, 0);
 }
 
 const char *virtio_take_fault(struct virtio_device *dev)
@@ -176,9 +193,9 @@ void virtio_queue_notified(struct virtio_device *dev, unsigned queue)
 
 	assert(queue < dev->nqueues);
 	/* Emptied before the queue is looked at: a kick from now on is a new one. */
-	(void)!read(dev->kickfd[queue], &count, sizeof(count));
+	(void)!read(dev->offloaded ? dev->wakefd : dev->kickfd[queue], &count, sizeof(count));
 	pthread_mutex_lock(&dev->lock);
-	if (virtio_active(dev) && dev->vq[queue].ready)
+	if (dev->offloaded || (virtio_active(dev) && dev->vq[queue].ready))
 		dev->ops->notify(dev, queue);
 	pthread_mutex_unlock(&dev->lock);
 }
@@ -286,6 +303,8 @@ void virtio_mmio_read(struct virtio_device *dev, uint64_t offset, void *data, ui
 		return;
 	if (offset == VIRTIO_MMIO_INTERRUPT_STATUS) {
 		value = __atomic_load_n(&dev->isr, __ATOMIC_SEQ_CST);
+		if (dev->offloaded) /* whoever raises the interrupt can not say so */
+			value |= ISR_USED;
 	} else {
 		pthread_mutex_lock(&dev->lock);
 		value = read_locked(dev, offset);
