@@ -122,6 +122,23 @@ static int add_memory(struct guest *guest, struct error *err)
 	return r;
 }
 
+static int add_shares(struct guest *guest, struct podshares *shares, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < shares->n; i++) {
+		struct podshare *share = &shares->v[i];
+
+		r = fs_new(share->volume->tag, share->fd, machine_memory(guest->machine),
+			   machine_memfd(guest->machine), &share->fs, err);
+		if (r < 0)
+			break;
+		guest->fs[guest->nfs++] = share->fs;
+		r = machine_add_virtio(guest->machine, &share->fs->dev, err);
+	}
+	return r;
+}
+
 /* What guest_describe() describes, in the same order. */
 static int add_devices(struct guest *guest, const struct guest_params *params,
 		       struct launch_parts *parts, struct loop *loop, struct error *err)
@@ -144,7 +161,9 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 		r = machine_add_virtio(guest->machine, &guest->rng->dev, err);
 	if (r == 0)
 		r = add_nics(guest, params->net, loop, err);
-	return r == 0 ? add_memory(guest, err) : r;
+	if (r == 0)
+		r = add_memory(guest, err);
+	return r == 0 ? add_shares(guest, params->shares, err) : r;
 }
 
 void guest_describe(const struct shape *shape, bool serial, struct firmware_params *ret)
@@ -153,6 +172,7 @@ void guest_describe(const struct shape *shape, bool serial, struct firmware_para
 
 	if (shape->memory > GUEST_BOOT_MEMORY)
 		n += 2; /* memory, balloon */
+	n += podshares_count(&shape->pod);
 	*ret = (struct firmware_params){.ncpus = shape->ncpus};
 	ret->serial = serial;
 	ret->tpm = shape->guest_tpm;
@@ -282,6 +302,8 @@ void guest_free(struct guest *guest)
 	rng_free(guest->rng);
 	for (unsigned i = 0; i < guest->nnics; i++)
 		net_free(guest->nic[i]);
+	for (unsigned i = 0; i < guest->nfs; i++)
+		fs_free(guest->fs[i]);
 	mem_free(guest->mem);
 	balloon_free(guest->balloon);
 	machine_free(guest->machine);

@@ -14,6 +14,7 @@
 #include "vmm/mem.h"
 #include "vmm/pod.h"
 #include "vmm/podnet.h"
+#include "vmm/podshare.h"
 #include "vmm/rng.h"
 #include "vmm/shape.h"
 #include "vmm/tpm.h"
@@ -21,7 +22,8 @@
 
 /*
  * A pod's machine with its devices: a disk an app, vsock, a source of entropy, and for a pod with
- * more than GUEST_BOOT_MEMORY virtio-mem for the rest and a balloon that reports free pages. Each
+ * more than GUEST_BOOT_MEMORY virtio-mem for the rest and a balloon that reports free pages, and a
+ * file system for each volume of the host's. Each
  * device costs the guest up to 300 000 instructions before the first app runs, so there are no
  * others.
  */
@@ -38,16 +40,19 @@ struct guest {
 	unsigned nnics;
 	struct mem *mem;	 /* NULL: the guest boots with all it gets */
 	struct balloon *balloon; /* likewise */
-	int kernel;		 /* owned, for the guest's last words */
-	struct eventlog log;	 /* of the launch */
-	uint64_t memory;	 /* bytes in all */
+	struct fs *fs[POD_SHARES_MAX];
+	unsigned nfs;
+	int kernel;	     /* owned, for the guest's last words */
+	struct eventlog log; /* of the launch */
+	uint64_t memory;     /* bytes in all */
 	unsigned ncpus;
 };
 
 struct guest_params {
 	const struct shape *shape;
 	const struct stage1_args *args;
-	struct podnet *net; /* its descriptors become the NICs' */
+	struct podnet *net;	  /* its descriptors become the NICs' */
+	struct podshares *shares; /* they get their devices */
 	int pod_dir;
 	int boot_dir;	      /* guest_boot_dir() */
 	struct tpm *tpm;      /* the guest sees it if shape says so; NULL: there is none */

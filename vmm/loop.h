@@ -23,6 +23,7 @@ enum loop_kind {
 	LOOP_TPM,	 /* the TPM's thread has something to tell */
 	LOOP_RELAY,	 /* a client of a session; index = relay */
 	LOOP_ATTACH,	 /* a client of an app's streams; index = client */
+	LOOP_SHARE,	 /* the server of a share hung up; index = share */
 	LOOP_NET,	 /* a NIC's network, or its timer; index = NET_EVENT(NIC, timer) */
 };
 

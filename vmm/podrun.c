@@ -388,6 +388,18 @@ static void on_net(struct podrun *run, const struct loop_event *event)
 			 run->shape.net.nic[nic].name);
 }
 
+/* Apps that wait for a file would do so for ever, and can not even be killed. */
+static int on_share(struct podrun *run, uint32_t index, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	podshares_event(&run->shares, &run->loop, index, &why);
+	if (run->phase < PHASE_STREAMS)
+		return error_set(err, why.code, "%s", why.msg);
+	log_warn("%s", why.msg);
+	return 0;
+}
+
 static int on_event(struct podrun *run, const struct loop_event *event, struct error *err)
 {
 	struct vsock *vs = run->guest->vsock;
@@ -404,6 +416,8 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	case LOOP_NET:
 		on_net(run, event);
 		return 0;
+	case LOOP_SHARE:
+		return on_share(run, event->index, err);
 	case LOOP_SIGNAL:
 	case LOOP_TPM:
 	case LOOP_VCPU:
@@ -508,8 +522,11 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	if (r == 0)
 		r = podnet_wait(&run->shape.net, err);
 	if (r == 0)
+		r = podshares_wait(&run->shares, &run->loop, err);
+	if (r == 0)
 		r = machine_start(run->guest->machine, err);
 	if (r < 0) {
+		podshares_free(&run->shares);
 		control_close(&run->control);
 		tty_restore(&run->tty);
 		podnet_free(&run->shape.net);
@@ -524,6 +541,7 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	tpm_leave(run->tpm);
 	if (r < 0 || run->phase != PHASE_DONE)
 		finish(run);
+	podshares_end(&run->shares);
 	podnet_end(&run->shape.net);
 	control_close(&run->control);
 	tty_restore(&run->tty);

@@ -13,6 +13,7 @@
 #include "vmm/notify.h"
 #include "vmm/plan.h"
 #include "vmm/pod.h"
+#include "vmm/podshare.h"
 #include "vmm/podrun.h"
 #include "vmm/relay.h"
 #include "vmm/shape.h"
@@ -47,6 +48,7 @@ struct podrun {
 	struct control control;
 	struct tty tty;
 	struct notify notify;
+	struct podshares shares;
 	struct tpm *tpm; /* NULL: none is wanted */
 	int sigfd;
 

@@ -188,6 +188,7 @@ static int make_guest(struct podrun *run, struct error *err)
 		.shape = &run->shape,
 		.args = run->args,
 		.net = &run->shape.net,
+		.shares = &run->shares,
 		.pod_dir = AT_FDCWD,
 		.boot_dir = boot_dir,
 		.writable = STAGE1_STATE_DIR,
@@ -234,6 +235,8 @@ int podrun_set_up(struct podrun *run, struct error *err)
 		r = catch_signals(run, err);
 	if (r == 0)
 		r = notify_open(&run->notify, err);
+	if (r == 0)
+		r = podshares_start(&run->shares, &run->pod, err);
 	if (r == 0)
 		r = podtpm_start(run, err);
 	if (r == 0)
