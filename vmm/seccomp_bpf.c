@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel tries a filter for every call there is when it is installed, to find those that are
- * always allowed, and each instruction of it costs some thirty of the kernel's to check and translate:
- * a program is cheap when it is short and its paths are. So it is a search for the range of numbers,
- * all treated alike, that the call's lies in: one comparison for each end of a range, no path longer
- * than the logarithm of how many there are.
+ * always allowed, and each instruction it comes by costs some thirty of its own: a program is cheap
+ * when the paths of most calls are short. So it is a search for the range of numbers, all treated
+ * alike, that the call's lies in, with one comparison for each end of a range. Each comparison halves
+ * the numbers that are left, not the ranges: long ranges are found early.
  *
  * The program is written from its end to its begin, so that where a jump goes is known when it is
- * written: first what to return, then the comparisons of neighbouring ranges, then those of
- * neighbouring pairs, and so on until one is left. A jump reaches 255 instructions; one that would
- * have to go further goes by way of an unconditional one.
+ * written: first what to return, then the comparisons, those next to the leaves of the tree before
+ * those above. A jump reaches 255 instructions; one that would have to go further goes by way of an
+ * unconditional one.
  *
  * The x32 interface of x86-64 has the same architecture and a bit of its own in the number.
  */
@@ -19,9 +19,12 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 
-#define X32_BIT	   0x40000000U
-#define JUMP_MAX   255 /* instructions a conditional jump skips */
-#define RANGES_MAX (SECCOMP_CALLS_MAX + 4)
+#include "common/util.h"
+
+#define X32_BIT	    0x40000000U
+#define JUMP_MAX    255 /* instructions a conditional jump skips */
+#define RANGES_MAX  (SECCOMP_CALLS_MAX + 4)
+#define CALLS_TRIED 451 /* by Linux 6.1 when it installs a filter */
 
 struct writer {
 	struct sock_filter *buf;
@@ -31,6 +34,13 @@ struct writer {
 /* Numbers from first on, up to the next range's, and the instruction that decides about them. */
 struct range {
 	uint32_t first;
+	unsigned target;
+};
+
+/* A comparison: the ranges from begin to end, parted before middle. */
+struct node {
+	unsigned begin, middle, end;
+	unsigned low, high; /* the nodes of both parts; 0: a single range */
 	unsigned target;
 };
 
@@ -78,11 +88,68 @@ static unsigned add_range(struct writer *w, struct range *ranges, unsigned n, ui
 	return n + 1;
 }
 
+/* How far from even the calls that are tried are parted at a range. */
+static uint32_t imbalance(const struct range *ranges, const struct node *node, unsigned at)
+{
+	uint32_t first = MIN(ranges[node->begin].first, CALLS_TRIED);
+	uint32_t last = MIN(ranges[node->end].first, CALLS_TRIED);
+	uint32_t twice = 2 * MIN(ranges[at].first, CALLS_TRIED);
+
+	return twice > first + last ? twice - first - last : first + last - twice;
+}
+
+/* The most even parting; among several such, the one where the ranges are. */
+static unsigned find_middle(const struct range *ranges, const struct node *node)
+{
+	unsigned half = (node->begin + node->end) / 2, best = half;
+
+	for (unsigned i = node->begin + 1; i < node->end; i++)
+		if (imbalance(ranges, node, i) < imbalance(ranges, node, best))
+			best = i;
+	return best;
+}
+
+/* Part the n ranges until each is alone. Returns the number of nodes, the first is the root. */
+static unsigned make_tree(const struct range *ranges, unsigned n, struct node *nodes)
+{
+	unsigned nnodes = 0;
+
+	if (n > 1)
+		nodes[nnodes++] = (struct node){.end = n};
+	for (unsigned i = 0; i < nnodes; i++) {
+		struct node *node = &nodes[i];
+
+		node->middle = find_middle(ranges, node);
+		if (node->middle - node->begin > 1) {
+			node->low = nnodes;
+			nodes[nnodes++] = (struct node){.begin = node->begin, .end = node->middle};
+		}
+		if (node->end - node->middle > 1) {
+			node->high = nnodes;
+			nodes[nnodes++] = (struct node){.begin = node->middle, .end = node->end};
+		}
+	}
+	return nnodes;
+}
+
+static void write_tree(struct writer *w, const struct range *ranges, struct node *nodes,
+		       unsigned nnodes)
+{
+	while (nnodes-- > 0) {
+		struct node *node = &nodes[nnodes];
+		unsigned low = node->low ? nodes[node->low].target : ranges[node->begin].target;
+		unsigned high = node->high ? nodes[node->high].target : ranges[node->middle].target;
+
+		node->target = compare(w, low, ranges[node->middle].first, high);
+	}
+}
+
 size_t seccomp_bpf(const struct seccomp_actions *actions, struct sock_filter buf[SECCOMP_BPF_MAX],
 		   const struct sock_filter **ret)
 {
 	struct writer w = {.buf = buf, .at = SECCOMP_BPF_MAX};
-	struct range ranges[RANGES_MAX];
+	struct range ranges[RANGES_MAX + 1];
+	struct node nodes[RANGES_MAX];
 	unsigned n = 0;
 
 	for (uint32_t nr = 0; nr < SECCOMP_CALLS_MAX; nr++)
@@ -93,19 +160,8 @@ size_t seccomp_bpf(const struct seccomp_actions *actions, struct sock_filter buf
 		/* not a call: what a tracer sets to have one skipped */
 		n = add_range(&w, ranges, n, UINT32_MAX, actions->rest);
 	}
-	while (n > 1) {
-		unsigned pairs = 0;
-
-		for (unsigned i = 0; i + 1 < n; i += 2, pairs++)
-			ranges[pairs] = (struct range){.first = ranges[i].first,
-						       .target = compare(&w, ranges[i].target,
-									 ranges[i + 1].first,
-									 ranges[i + 1].target)};
-		if (n % 2 != 0)
-			ranges[pairs++] = ranges[n - 1];
-		n = pairs;
-	}
-	assert(ranges[0].target == w.at);
+	ranges[n].first = UINT32_MAX;
+	write_tree(&w, ranges, nodes, make_tree(ranges, n, nodes));
 	put(&w, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 	put(&w, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
 	put(&w, BPF_JMP | BPF_JEQ | BPF_K, actions->arch, 1, 0);
