@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <openssl/sha.h>
+#include <string.h>
 
 #include "common/util.h"
 
@@ -91,4 +92,39 @@ void hash_hex(const uint8_t *digest, size_t len, char *hex)
 		*hex++ = digits[digest[i] & 15];
 	}
 	*hex = '\0';
+}
+
+#define SHA512_BLOCK 128
+
+/* H((key ^ pad) || parts) */
+static void hash_padded(const uint8_t *key, uint8_t pad, const struct hash_part *parts, size_t n,
+			uint8_t *digest)
+{
+	cleanup_hash struct hash *hash = hash_new(HASH_SHA512);
+	uint8_t block[SHA512_BLOCK];
+
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = key[i] ^ pad;
+	hash_update(hash, block, sizeof(block));
+	for (size_t i = 0; i < n; i++)
+		hash_update(hash, parts[i].data, parts[i].len);
+	hash_final(hash, digest);
+}
+
+void hash_hmac_sha512(const void *key, size_t key_len, const struct hash_part *parts, size_t nparts,
+		      uint8_t *mac)
+{
+	uint8_t block[SHA512_BLOCK] = {0}, inner[HASH_MAX_SIZE];
+	const struct hash_part of_inner = {inner, sizeof(inner)};
+
+	if (key_len > sizeof(block)) {
+		cleanup_hash struct hash *hash = hash_new(HASH_SHA512);
+
+		hash_update(hash, key, key_len);
+		hash_final(hash, block);
+	} else {
+		memcpy(block, key, key_len);
+	}
+	hash_padded(block, 0x36, parts, nparts, inner);
+	hash_padded(block, 0x5c, &of_inner, 1, mac);
 }

@@ -31,6 +31,14 @@ static inline void hash_freep(struct hash **hash)
 
 size_t hash_size(enum hash_alg alg);
 
+/* HMAC (RFC 2104) with SHA-512 over parts, one after the other; HASH_MAX_SIZE bytes at mac. */
+struct hash_part {
+	const void *data;
+	size_t len;
+};
+void hash_hmac_sha512(const void *key, size_t key_len, const struct hash_part *parts, size_t nparts,
+		      uint8_t *mac) __attribute__((nonnull));
+
 /* Lower-case hexadecimal of len bytes, NUL-terminated: 2 * len + 1 bytes at hex. */
 void hash_hex(const uint8_t *digest, size_t len, char *hex) __attribute__((nonnull));
 

@@ -29,7 +29,7 @@
 
 #include "common/util.h"
 
-#define SPAWN_FDS_MAX 16  /* descriptors handed to one child */
+#define SPAWN_FDS_MAX 96 /* descriptors handed to one child: a file for each of 64 apps, and some */
 #define FD_PARKING    256 /* descriptors are moved here first, so that targets can not collide */
 #define ARMED	      0	  /* what the child asks with, where else an errno comes */
 #define ORPHAN_MS     20  /* a child that gets no answer looks this often whether it is an orphan */

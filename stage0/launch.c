@@ -120,6 +120,8 @@ const struct option launch_run_options[] = {
 	 .help = "line of the apps' hosts file; or host: the host's (repeatable)"},
 	{"interactive", OPT_BOOL, POD(interactive),
 	 .help = "connect the app to this terminal; for a single app"},
+	{"mds-register", OPT_BOOL, POD(mds_register),
+	 .help = "serve the apps the pod's metadata at $AC_METADATA_URL"},
 	{"net", OPT_STRING, POD(net), .noopt = "default", .arg = "NETWORKS",
 	 .help = "networks of the pod: none, or user: all that the user who runs it can reach, "
 		 "through passt (default: user; for root: none)"},
@@ -381,6 +383,8 @@ int launch_check_run(const struct launch *launch, size_t napps, struct error *er
 		r = rate_parse(&net_rate, opts->net_rate, rates, err);
 	if (r == 0 && opts->net && opts->ports.n && !network_publishes(opts->net))
 		r = error_set(err, -EINVAL, "--port needs a network, not --net=%s", opts->net);
+	if (r == 0 && opts->mds_register && opts->net && strcmp(opts->net, "none") == 0)
+		r = error_set(err, -EINVAL, "--mds-register needs a network, not --net=none");
 	if (r < 0)
 		return r;
 	r = dns_make(&opts->dns, "", &dns, err);
@@ -414,6 +418,10 @@ static int how_to_run(struct launch *launch, const char *hostname, struct stage1
 	if (r == 0)
 		r = rate_write(&net_rate, opts->net_rate, &launch->pod, err);
 	ret->dns_mode = launch->dns.mode;
+	if (opts->mds_register) {
+		mds_make_token(launch->mds_token);
+		ret->mds_token = launch->mds_token;
+	}
 	return r;
 }
 
@@ -449,6 +457,8 @@ int launch_exec(struct launch *launch, struct error *err)
 	struct stage1_run how;
 	int r = how_to_run(launch, hostname, &how, err);
 
+	if (r == 0 && how.mds_token)
+		r = mds_register(&launch->pods, &launch->pod, err);
 	if (r == 0)
 		r = pod_move(&launch->pods, &launch->pod, POD_RUN, err);
 	if (r == 0)

@@ -12,6 +12,7 @@
 #include "stage0/fetching.h"
 #include "stage0/grammar.h"
 #include "stage0/image/store.h"
+#include "stage0/mds.h"
 #include "stage0/pod.h"
 #include "stage0/pod_manifest.h"
 #include "stage0/prepare.h"
@@ -29,6 +30,7 @@ struct launch_options {
 	struct strv ports;
 	bool inherit_env;
 	bool interactive;
+	bool mds_register;
 	bool no_overlay;
 	bool quiet;
 	struct strv set_env;
@@ -55,6 +57,7 @@ struct launch {
 	struct pod_app *apps; /* as many as images */
 	struct json_object *manifest;
 	struct dns dns;
+	char mds_token[MDS_TOKEN_LEN + 1];
 };
 
 #define LAUNCH_INIT(g, o)                                                                          \

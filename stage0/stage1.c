@@ -110,6 +110,8 @@ static void run_arguments(struct strv *argv, unsigned long long version, const c
 		strv_add_owned(argv, xasprintf("--net=%s", run->net));
 	if (run->interactive)
 		strv_add(argv, "--interactive");
+	if (run->mds_token)
+		strv_add_owned(argv, xasprintf("--mds-token=%s", run->mds_token));
 	if (version >= VERSION_HOSTNAME)
 		strv_add_owned(argv, xasprintf("--hostname=%s", run->hostname));
 	else if (run->hostname_given)

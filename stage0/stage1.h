@@ -43,6 +43,7 @@ struct stage1_run {
 	const char *hostname;	  /* never NULL */
 	bool hostname_given;	  /* by the user */
 	const char *net;	  /* NULL: nothing is said */
+	const char *mds_token;	  /* NULL: the pod has no metadata service */
 	const char *dns_mode;	  /* NULL: the default */
 	const char *local_config; /* NULL: nothing is said */
 };

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -32,6 +33,7 @@
 #include "common/util.h"
 
 #define EXIT_JAILED 254
+#define NOBODY	    65534
 
 static const int process_calls[] = {
 	/* the loop, eventfds, streams, the control socket */
@@ -131,6 +133,14 @@ static const int vcpu_calls[] = {
 	SYS_munmap,
 	SYS_exit,
 	SYS_exit_group,
+};
+
+static const int helper_calls[] = {
+	SYS_read,	  SYS_write, /* what is wrong, to stderr */
+	SYS_pread64,	  SYS_recvfrom,	       SYS_sendto,	  SYS_poll,
+	SYS_close,	  SYS_munmap,	       SYS_mremap,	  SYS_madvise,
+	SYS_brk,	  SYS_futex,	       SYS_clock_gettime, SYS_getrandom,
+	SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit,	  SYS_exit_group,
 };
 
 static const unsigned vcpu_ioctls[] = {
@@ -259,6 +269,16 @@ static int filter_vcpu(struct error *err)
 	return end_filter(&p, vcpu_calls, ARRAY_SIZE(vcpu_calls), err);
 }
 
+static int filter_helper(struct error *err)
+{
+	struct program p;
+
+	begin_filter(&p);
+	allow_unless_executable(&p, SYS_mmap);
+	allow_unless_executable(&p, SYS_mprotect);
+	return end_filter(&p, helper_calls, ARRAY_SIZE(helper_calls), err);
+}
+
 static void on_forbidden(int signal, siginfo_t *info, void *context)
 {
 	char line[80];
@@ -365,4 +385,25 @@ int jail_vcpu(struct error *err)
 	int r = drop_privileges(err);
 
 	return r < 0 || !FILTERS ? r : filter_vcpu(err);
+}
+
+/* Whom to be when one need not be root. In a user namespace without such an id nothing changes. */
+static void become_nobody(void)
+{
+	if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0)
+		(void)!setresuid(NOBODY, NOBODY, NOBODY);
+}
+
+int jail_helper(struct error *err)
+{
+	int r;
+
+	become_nobody();
+	/* which makes the kernel forget what spawn() has asked for */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return error_errno(err, "PR_SET_PDEATHSIG");
+	r = FILTERS ? forbid_tracing(err) : 0;
+	if (r == 0)
+		r = drop_privileges(err);
+	return r < 0 || !FILTERS ? r : filter_helper(err);
 }

@@ -28,4 +28,11 @@ int jail_process(const char *writable, struct error *err) __attribute__((nonnull
 /* For a vCPU thread, before it runs the guest. */
 int jail_vcpu(struct error *err) __attribute__((nonnull));
 
+/*
+ * For a program of ours that the VMM has started to do one thing with the descriptors it was given: it
+ * becomes nobody, if it was root, and reads, sends and receives on what is open. It allocates, and ends
+ * with the VMM. A call that is not allowed ends it.
+ */
+int jail_helper(struct error *err) __attribute__((nonnull));
+
 #endif

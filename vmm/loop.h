@@ -24,6 +24,7 @@ enum loop_kind {
 	LOOP_RELAY,	 /* a client of a session; index = relay */
 	LOOP_ATTACH,	 /* a client of an app's streams; index = client */
 	LOOP_SHARE,	 /* the server of a share hung up; index = share */
+	LOOP_METADATA,	 /* the metadata service; index = slot */
 	LOOP_NET,	 /* a NIC's network, or its timer; index = NET_EVENT(NIC, timer) */
 };
 

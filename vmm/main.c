@@ -15,6 +15,8 @@
 #include "vmm/enter.h"
 #include "vmm/join.h"
 #include "vmm/launch.h"
+#include "vmm/metadata_link.h"
+#include "vmm/metadata_serve.h"
 #include "vmm/probe.h"
 #include "vmm/podnet_cni.h"
 #include "vmm/podrun.h"
@@ -212,6 +214,18 @@ static int run_gc(int argc, char **argv)
 	return STAGE1_EXIT_FAILURE;
 }
 
+/* A pod's metadata service, started by its VMM. */
+static int run_metadata(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	log_init("metadata service", LOG_INFO);
+	metadata_main(argc, argv, &err);
+	if (err.code != -EPIPE) /* the pod's end is its own */
+		log_error("%s", err.msg);
+	return STAGE1_EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec start;
@@ -224,6 +238,8 @@ int main(int argc, char **argv)
 		return run_attach(argc, argv);
 	if (strcmp(called_as(argv[0]), "enter") == 0)
 		return run_enter(argc, argv);
+	if (strcmp(called_as(argv[0]), METADATA_NAME) == 0)
+		return run_metadata(argc, argv);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	log_init("tripod-vmm", LOG_INFO);
 	if (argc == 2 && strcmp(argv[1], "--probe") == 0)

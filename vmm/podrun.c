@@ -400,6 +400,12 @@ static int on_share(struct podrun *run, uint32_t index, struct error *err)
 	return 0;
 }
 
+static void on_metadata(struct podrun *run, const struct loop_event *event)
+{
+	if (!metadata_link_ready(run->metadata, event->index, event->events))
+		log_warn("the metadata service is gone: its process ended, or made no sense");
+}
+
 static int on_event(struct podrun *run, const struct loop_event *event, struct error *err)
 {
 	struct vsock *vs = run->guest->vsock;
@@ -426,6 +432,7 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	case LOOP_CONTROL:
 	case LOOP_RELAY:
 	case LOOP_ATTACH:
+	case LOOP_METADATA:
 		break;
 	}
 	vsock_lock(vs);
@@ -443,6 +450,8 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 		relays_ready(run->relays, event->index, event->events);
 	else if (event->kind == LOOP_ATTACH)
 		attach_ready(run->attach, event->index, event->events);
+	else if (event->kind == LOOP_METADATA)
+		on_metadata(run, event);
 	vsock_unlock(vs);
 	if (event->kind == LOOP_VCPU)
 		r = on_vcpu(run, err);

@@ -10,6 +10,7 @@
 #include "vmm/control.h"
 #include "vmm/guest.h"
 #include "vmm/loop.h"
+#include "vmm/metadata_link.h"
 #include "vmm/notify.h"
 #include "vmm/plan.h"
 #include "vmm/pod.h"
@@ -44,6 +45,7 @@ struct podrun {
 	struct streams *streams;
 	struct relays *relays;
 	struct attach *attach;
+	struct metadata_link *metadata; /* NULL: the pod is not registered */
 	struct applog *log[PLAN_APPS_MAX]; /* NULL: none is kept */
 	struct control control;
 	struct tty tty;

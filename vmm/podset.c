@@ -29,6 +29,8 @@ static bool on_accept(void *ctx, unsigned conn, uint32_t port)
 		return streams_accept(run->streams, conn);
 	if (port == AGENT_PORT_SESSION && run->agent.state == AGENT_TALKING)
 		return relays_accept(run->relays, conn);
+	if (port == AGENT_PORT_METADATA && run->agent.state == AGENT_TALKING)
+		return metadata_link_accept(run->metadata, conn);
 	return false;
 }
 
@@ -40,6 +42,8 @@ static size_t on_data(void *ctx, unsigned conn, const struct iovec *iov, unsigne
 		return agent_data(&run->agent, iov, n, len);
 	if (relays_owns(run->relays, conn))
 		return relays_data(run->relays, conn, iov, n, len);
+	if (metadata_link_owns(run->metadata, conn))
+		return metadata_link_data(run->metadata, conn, iov, n, len);
 	return streams_data(run->streams, conn, iov, n, len);
 }
 
@@ -51,6 +55,8 @@ static void on_eof(void *ctx, unsigned conn)
 		agent_gone(&run->agent);
 	else if (relays_owns(run->relays, conn))
 		relays_eof(run->relays, conn);
+	else if (metadata_link_owns(run->metadata, conn))
+		metadata_link_eof(run->metadata, conn);
 	else
 		streams_eof(run->streams, conn);
 }
@@ -63,6 +69,8 @@ static void on_writable(void *ctx, unsigned conn)
 		agent_writable(&run->agent);
 	else if (relays_owns(run->relays, conn))
 		relays_writable(run->relays, conn);
+	else if (metadata_link_owns(run->metadata, conn))
+		metadata_link_writable(run->metadata, conn);
 	else
 		streams_writable(run->streams, conn);
 }
@@ -73,6 +81,8 @@ static void on_closed(void *ctx, unsigned conn)
 
 	if (relays_owns(run->relays, conn))
 		relays_closed(run->relays, conn);
+	else if (metadata_link_owns(run->metadata, conn))
+		metadata_link_closed(run->metadata, conn);
 	else if (!agent_owns(&run->agent, conn))
 		streams_closed(run->streams, conn);
 }
@@ -209,7 +219,8 @@ static int make_guest(struct podrun *run, struct error *err)
 	podtpm_hold(run);
 	make_streams(run);
 	relays_new(run->guest->vsock, &run->loop, &run->relays);
-	return 0;
+	return run->metadata ? metadata_link_join(run->metadata, run->guest->vsock, &run->loop, err)
+			     : 0;
 }
 
 int podrun_set_up(struct podrun *run, struct error *err)
@@ -239,6 +250,9 @@ int podrun_set_up(struct podrun *run, struct error *err)
 		r = podshares_start(&run->shares, &run->pod, err);
 	if (r == 0)
 		r = podtpm_start(run, err);
+	if (r == 0 && run->args->mds_token)
+		r = metadata_link_start(&run->pod, run->args->uuid, run->args->mds_token,
+					&run->metadata, err);
 	if (r == 0)
 		r = podnet_start(&run->shape.net, run->args, &run->pod, err);
 	if (r == 0)

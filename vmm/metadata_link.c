@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A slot's life: the guest dials and has it; its bytes become packets, the process's packets become
+ * bytes; the process says BYE after its answer, and the guest's connection is shut down; when that
+ * has closed, or when the guest hangs up before, we say BYE. Packets that come for a guest that has
+ * gone are dropped.
+ *
+ * Nothing is allocated once the guest runs: what the guest did not take of a packet stays in the
+ * slot, and no more is read before it has. What the process's socket does not take stays in the
+ * vsock's buffer. A BYE or EOF that does not fit is owed and sent when there is room.
+ */
+#include "vmm/metadata_link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/spawn.h"
+#include "common/util.h"
+#include "vmm/metadata.h"
+
+struct slot {
+	int fd;		/* owned, -1: the process is gone */
+	int conn;	/* -1: no guest */
+	bool busy;	/* a connection has it, or had it and not both have said BYE */
+	bool heard_bye; /* the process has said it */
+	bool owe_eof, owe_bye;
+	bool blocked;	   /* the process's socket takes no more now */
+	unsigned off, len; /* of what the guest has not taken */
+	uint8_t held[1 + METADATA_CHUNK];
+};
+
+struct metadata_link {
+	struct vsock *vs;
+	struct loop *loop;
+	pid_t pid;
+	int pidfd;
+	bool gone;
+	int8_t slot_of[VSOCK_CONNS_MAX]; /* -1: not ours */
+	struct slot slot[METADATA_SLOTS];
+};
+
+_Static_assert(METADATA_SLOTS <= INT8_MAX, "a slot's number fits");
+
+/* The key of the pod's directory, or one of the pod's own. Read by the process from the start on. */
+static int key_file(struct error *err)
+{
+	cleanup_fd int fd = open(METADATA_KEY_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	uint8_t key[METADATA_KEY_SIZE];
+
+	if (fd >= 0 && pread(fd, key, sizeof(key), 0) == sizeof(key))
+		return take_fd(&fd);
+	close_fd(&fd);
+	fd = memfd_create("metadata-key", MFD_CLOEXEC);
+	if (fd < 0 || getrandom(key, sizeof(key), 0) != sizeof(key) ||
+	    write(fd, key, sizeof(key)) != sizeof(key))
+		return error_errno(err, "a key for the metadata service");
+	return take_fd(&fd);
+}
+
+/* A manifest that is not there, from a stage0 that writes none, is an empty one. */
+static int image_file(const struct pod_app *app, struct error *err)
+{
+	cleanup_free char *path = xasprintf("appsinfo/%s/manifest", app->name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, "%s", path) : fd;
+}
+
+struct files {
+	struct spawn_fd fds[METADATA_FD_IMAGES + PLAN_APPS_MAX];
+	size_t n;
+};
+
+static void close_files(struct files *files)
+{
+	while (files->n)
+		close(files->fds[--files->n].parent);
+}
+
+static int give(struct files *files, int fd, int child)
+{
+	if (fd < 0)
+		return fd;
+	files->fds[files->n++] = (struct spawn_fd){.parent = fd, .child = child};
+	return 0;
+}
+
+static int make_slots(struct metadata_link *link, struct files *files, struct error *err)
+{
+	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+			return error_errno(err, "the metadata service's sockets");
+		link->slot[i].fd = pair[0];
+		give(files, pair[1], METADATA_FD_SLOTS + (int)i);
+	}
+	return 0;
+}
+
+static int start(struct metadata_link *link, const struct pod_spec *pod, struct files *files,
+		 const char *uuid, const char *token, struct error *err)
+{
+	char name[] = METADATA_NAME;
+	cleanup_free char *id = xstrdup(uuid), *secret = xstrdup(token);
+	cleanup_free char *napps = xasprintf("%u", pod->napps);
+	char *const argv[] = {name, id, secret, napps, NULL};
+	struct spawn_args args = {.path = "/proc/self/exe", .argv = argv, .cwd = -1};
+	int r = give(files, key_file(err), METADATA_FD_KEY);
+
+	if (r == 0) {
+		int fd = open("pod", O_RDONLY | O_CLOEXEC);
+
+		r = fd < 0 ? error_errno(err, "pod manifest") : give(files, fd, METADATA_FD_POD);
+	}
+	if (r == 0)
+		r = make_slots(link, files, err);
+	for (unsigned i = 0; r == 0 && i < pod->napps; i++)
+		r = give(files, image_file(&pod->apps[i], err), METADATA_FD_IMAGES + (int)i);
+	if (r == 0) {
+		int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+		if (fd >= 0) /* where it says why it can not */
+			give(files, fd, STDERR_FILENO);
+		args.fds = files->fds;
+		args.nfds = files->n;
+		r = spawn(&args, &link->pid, &link->pidfd, err);
+	}
+	return r;
+}
+
+int metadata_link_start(const struct pod_spec *pod, const char *uuid, const char *token,
+			struct metadata_link **ret, struct error *err)
+{
+	struct metadata_link *link = xcalloc(1, sizeof(*link));
+	cleanup_free struct files *files = xcalloc(1, sizeof(*files));
+	int r;
+
+	link->pidfd = -1;
+	memset(link->slot_of, -1, sizeof(link->slot_of));
+	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
+		link->slot[i].fd = link->slot[i].conn = -1;
+		link->slot[i].heard_bye = true;
+	}
+	r = start(link, pod, files, uuid, token, err);
+	close_files(files);
+	if (r < 0) {
+		metadata_link_free(link);
+		return error_wrap(err, "metadata service");
+	}
+	*ret = link;
+	return 0;
+}
+
+int metadata_link_join(struct metadata_link *link, struct vsock *vs, struct loop *loop,
+		       struct error *err)
+{
+	int r = 0;
+
+	link->vs = vs;
+	link->loop = loop;
+	for (unsigned i = 0; r == 0 && i < METADATA_SLOTS; i++)
+		r = loop_add(loop, link->slot[i].fd, EPOLLIN, LOOP_METADATA, i, err);
+	return r;
+}
+
+void metadata_link_free(struct metadata_link *link)
+{
+	if (!link)
+		return;
+	for (unsigned i = 0; i < METADATA_SLOTS; i++)
+		close_fd(&link->slot[i].fd);
+	if (link->pidfd >= 0)
+		spawn_kill(link->pid, link->pidfd);
+	close_fd(&link->pidfd);
+	free(link);
+}
+
+static void watch(struct metadata_link *link, const struct slot *slot)
+{
+	bool out = slot->blocked || slot->owe_eof || slot->owe_bye;
+
+	loop_set(link->loop, slot->fd,
+		 (slot->len ? 0 : (uint32_t)EPOLLIN) | (out ? (uint32_t)EPOLLOUT : 0),
+		 LOOP_METADATA, (uint32_t)(slot - link->slot));
+}
+
+/* Say what is owed, as far as there is room, and see whether the slot is free then. */
+static void settle(struct metadata_link *link, struct slot *slot)
+{
+	static const uint8_t eof = METADATA_EOF, bye = METADATA_BYE;
+
+	if (slot->owe_eof && send(slot->fd, &eof, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		slot->owe_eof = false;
+	if (slot->owe_bye && !slot->owe_eof &&
+	    send(slot->fd, &bye, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		slot->owe_bye = false;
+	slot->busy = slot->conn >= 0 || slot->owe_bye || !slot->heard_bye;
+	watch(link, slot);
+}
+
+static struct slot *slot_of(struct metadata_link *link, unsigned conn)
+{
+	assert(link->slot_of[conn] >= 0);
+	return &link->slot[link->slot_of[conn]];
+}
+
+bool metadata_link_accept(struct metadata_link *link, unsigned conn)
+{
+	for (unsigned i = 0; link && !link->gone && i < METADATA_SLOTS; i++) {
+		struct slot *slot = &link->slot[i];
+
+		if (slot->busy)
+			continue;
+		slot->busy = true;
+		slot->conn = (int)conn;
+		slot->heard_bye = slot->owe_eof = slot->owe_bye = slot->blocked = false;
+		link->slot_of[conn] = (int8_t)i;
+		return true;
+	}
+	return false;
+}
+
+bool metadata_link_owns(const struct metadata_link *link, unsigned conn)
+{
+	return link && link->slot_of[conn] >= 0;
+}
+
+size_t metadata_link_data(struct metadata_link *link, unsigned conn, const struct iovec *iov,
+			  unsigned n, size_t len)
+{
+	struct slot *slot = slot_of(link, conn);
+	uint8_t packet[1 + METADATA_CHUNK];
+	size_t done = 0;
+
+	packet[0] = METADATA_DATA;
+	for (unsigned i = 0; i < n && !slot->heard_bye; i++) {
+		for (size_t off = 0; off < iov[i].iov_len;) {
+			size_t part = MIN(iov[i].iov_len - off, (size_t)METADATA_CHUNK);
+
+			memcpy(packet + 1, (const uint8_t *)iov[i].iov_base + off, part);
+			if (send(slot->fd, packet, 1 + part, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+				slot->blocked = true; /* gone: metadata_link_ready() finds out */
+				watch(link, slot);
+				return done;
+			}
+			off += part;
+			done += part;
+		}
+	}
+	return len; /* after the answer nobody listens */
+}
+
+void metadata_link_eof(struct metadata_link *link, unsigned conn)
+{
+	struct slot *slot = slot_of(link, conn);
+
+	slot->owe_eof = !slot->heard_bye;
+	settle(link, slot);
+}
+
+void metadata_link_closed(struct metadata_link *link, unsigned conn)
+{
+	struct slot *slot = slot_of(link, conn);
+
+	link->slot_of[conn] = -1;
+	slot->conn = -1;
+	slot->len = 0;
+	slot->blocked = false;
+	slot->owe_bye = true;
+	settle(link, slot);
+}
+
+/* What is held goes to the guest. False: not all of it. */
+static bool give_guest(struct metadata_link *link, struct slot *slot)
+{
+	size_t took = slot->len;
+
+	if (slot->len && slot->conn >= 0)
+		took = vsock_send(link->vs, (unsigned)slot->conn, slot->held + slot->off,
+				  slot->len);
+	slot->off += (unsigned)took;
+	slot->len -= (unsigned)took;
+	return slot->len == 0;
+}
+
+/* Take packets until there are none, or the guest takes no more. False: no sense. */
+static bool take_packets(struct metadata_link *link, struct slot *slot)
+{
+	while (give_guest(link, slot)) {
+		ssize_t n =
+			recv(slot->fd, slot->held, sizeof(slot->held), MSG_DONTWAIT | MSG_TRUNC);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n <= 0 || (size_t)n > sizeof(slot->held) || !slot->busy || slot->heard_bye)
+			return false;
+		if (slot->held[0] == METADATA_DATA) {
+			slot->off = 1;
+			slot->len = (unsigned)n - 1;
+		} else if (slot->held[0] == METADATA_BYE) {
+			slot->heard_bye = true;
+			if (slot->conn >= 0)
+				vsock_shutdown(link->vs, (unsigned)slot->conn,
+					       VSOCK_SHUTDOWN_RCV | VSOCK_SHUTDOWN_SEND);
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+void metadata_link_writable(struct metadata_link *link, unsigned conn)
+{
+	struct slot *slot = slot_of(link, conn);
+
+	/* what follows what is held makes an event of its own */
+	give_guest(link, slot);
+	watch(link, slot);
+}
+
+/* The process is of no more use. */
+static void lose(struct metadata_link *link)
+{
+	link->gone = true;
+	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
+		struct slot *slot = &link->slot[i];
+		int conn = slot->conn;
+
+		loop_del(link->loop, slot->fd);
+		close_fd(&slot->fd);
+		slot->conn = -1;
+		if (conn < 0)
+			continue;
+		link->slot_of[conn] = -1;
+		vsock_reset(link->vs, (unsigned)conn);
+	}
+}
+
+bool metadata_link_ready(struct metadata_link *link, uint32_t index, uint32_t events)
+{
+	struct slot *slot = &link->slot[index];
+
+	assert(index < METADATA_SLOTS);
+	if (link->gone) /* an event of the same batch has found out */
+		return true;
+	if (events & EPOLLOUT) {
+		slot->blocked = false;
+		if (slot->conn >= 0)
+			vsock_flush(link->vs, (unsigned)slot->conn);
+	}
+	if (events & (EPOLLHUP | EPOLLERR) || !take_packets(link, slot)) {
+		lose(link);
+		return false;
+	}
+	settle(link, slot);
+	return true;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_METADATA_LINK_H
+#define VMM_METADATA_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "common/error.h"
+#include "vmm/agent_proto.h"
+#include "vmm/loop.h"
+#include "vmm/pod.h"
+#include "vmm/vsock.h"
+
+/*
+ * The VMM's part of the metadata service: a process of its own that answers (metadata_serve.h), and a
+ * relay between it and the guest's connections, which looks at nothing.
+ *
+ * Process and VMM share METADATA_SLOTS pairs of sockets, made before the VMM confines itself; a
+ * connection of the guest has one for itself while it lasts. Each packet begins with an enum
+ * metadata_packet. Each side ends each connection with exactly one METADATA_BYE; when both have, the
+ * slot is free for the next.
+ */
+
+#define METADATA_SLOTS AGENT_METADATA_MAX
+#define METADATA_CHUNK 8192 /* bytes in a packet, its kind not counted */
+
+enum metadata_packet {
+	METADATA_DATA = 'd',
+	METADATA_EOF = 'e', /* to the process: the guest sends no more, but still listens */
+	METADATA_BYE = 'b',
+};
+
+/*
+ * In the pod's directory: written by stage0 when it registers the pod, the key signatures are made
+ * with. A pod that is told a token without such a file has a key of its own.
+ */
+#define METADATA_KEY_FILE "mds-registered"
+
+/* What the process is given: descriptors from METADATA_FD_KEY on, the images' manifests last. */
+#define METADATA_NAME	   "metadata" /* it is called by */
+#define METADATA_FD_KEY	   3
+#define METADATA_FD_POD	   4
+#define METADATA_FD_SLOTS  5
+#define METADATA_FD_IMAGES (METADATA_FD_SLOTS + METADATA_SLOTS)
+
+struct metadata_link;
+
+/*
+ * Start the process for the pod in the working directory. From the thread that lives as long as the
+ * pod, before vs is there.
+ */
+int metadata_link_start(const struct pod_spec *pod, const char *uuid, const char *token,
+			struct metadata_link **ret, struct error *err) __attribute__((nonnull));
+/* The guest's connections are vs's, the process's events come from loop. */
+int metadata_link_join(struct metadata_link *link, struct vsock *vs, struct loop *loop,
+		       struct error *err) __attribute__((nonnull));
+/* End the process. NULL is fine. */
+void metadata_link_free(struct metadata_link *link);
+
+/* The endpoint's side (struct vsock_ops) for AGENT_PORT_METADATA. link may be NULL: owns nothing. */
+bool metadata_link_accept(struct metadata_link *link, unsigned conn);
+bool metadata_link_owns(const struct metadata_link *link, unsigned conn);
+size_t metadata_link_data(struct metadata_link *link, unsigned conn, const struct iovec *iov,
+			  unsigned n, size_t len) __attribute__((nonnull));
+void metadata_link_eof(struct metadata_link *link, unsigned conn) __attribute__((nonnull));
+void metadata_link_writable(struct metadata_link *link, unsigned conn) __attribute__((nonnull));
+void metadata_link_closed(struct metadata_link *link, unsigned conn) __attribute__((nonnull));
+
+/* LOOP_METADATA, with the vsock's lock. False, once: the process has ended, or talks nonsense. */
+bool metadata_link_ready(struct metadata_link *link, uint32_t slot, uint32_t events)
+	__attribute__((nonnull));
+
+#endif

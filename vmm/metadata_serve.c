@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hostile bytes are parsed here, of the image's manifests at the start and of requests later, so this
+ * is a process apart: it gives up its user, its capabilities, files and nearly all system calls
+ * (jail_helper()) before it reads any.
+ *
+ * A slot has one connection at a time. It reads until the request is whole, wrong, or late; writes
+ * the answer; says BYE. From then on it waits for the other side's BYE. A BYE that comes before ends
+ * the connection where it is.
+ */
+#include "vmm/metadata_serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/json.h"
+#include "common/util.h"
+#include "vmm/jail.h"
+#include "vmm/metadata_link.h"
+
+/* From the first byte to the end of the answer: whoever is slower has no place here for long. */
+#define REQUEST_TIMEOUT_NS UINT64_C(10000000000)
+
+enum state {
+	IDLE,
+	READING,
+	ANSWERING,
+	LEAVING, /* BYE is to be said */
+	LEFT,	 /* ... was said, and is waited for */
+};
+
+struct slot {
+	int fd;
+	enum state state;
+	bool parted;	/* the other side has said BYE */
+	bool continued; /* "100 Continue" was sent */
+	bool eof;
+	uint64_t deadline;
+	size_t len;  /* of the request */
+	size_t sent; /* of the answer */
+	struct str out;
+	char request[HTTP_REQUEST_MAX];
+};
+
+/* Send what there is of the answer, and then BYE. */
+static void go_on(struct slot *slot)
+{
+	static const uint8_t bye = METADATA_BYE;
+
+	while (slot->sent < slot->out.len && slot->state <= ANSWERING) {
+		size_t part = MIN(slot->out.len - slot->sent, (size_t)METADATA_CHUNK);
+		uint8_t packet[1 + METADATA_CHUNK];
+
+		packet[0] = METADATA_DATA;
+		memcpy(packet + 1, slot->out.s + slot->sent, part);
+		if (send(slot->fd, packet, 1 + part, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			return;
+		slot->sent += part;
+	}
+	if (slot->state == ANSWERING)
+		slot->state = LEAVING;
+	if (slot->state == LEAVING && send(slot->fd, &bye, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		slot->state = LEFT;
+	if (slot->state == LEFT && slot->parted) {
+		str_free(&slot->out);
+		slot->state = IDLE;
+	}
+}
+
+static void refuse(struct slot *slot, int status)
+{
+	http_respond(&slot->out, &(struct http_response){.status = status, .body = ""});
+	slot->state = ANSWERING;
+}
+
+/* More of a request has come, or its end. */
+static void look(const struct metadata *md, struct slot *slot)
+{
+	struct http_request request;
+	int status = 400;
+
+	switch (http_parse(slot->request, slot->len, &request, &status)) {
+	case HTTP_WHOLE:
+		metadata_answer(md, &request, &slot->out);
+		slot->state = ANSWERING;
+		break;
+	case HTTP_WRONG:
+		refuse(slot, status);
+		break;
+	case HTTP_CONTINUE:
+		if (!slot->continued)
+			str_add(&slot->out, HTTP_CONTINUE_TEXT);
+		slot->continued = true;
+		break;
+	case HTTP_MORE:
+		break;
+	}
+	if (slot->state == READING && slot->eof)
+		refuse(slot, status);
+}
+
+static void begin(struct slot *slot)
+{
+	slot->state = READING;
+	slot->parted = slot->continued = slot->eof = false;
+	slot->len = slot->sent = 0;
+	slot->deadline = clock_now_ns() + REQUEST_TIMEOUT_NS;
+}
+
+static void on_packet(const struct metadata *md, struct slot *slot, const uint8_t *packet,
+		      size_t len)
+{
+	if (slot->state == IDLE)
+		begin(slot);
+	if (packet[0] == METADATA_BYE) {
+		slot->parted = true;
+		if (slot->state < LEAVING)
+			slot->state = LEAVING;
+		return;
+	}
+	if (slot->state != READING)
+		return;
+	if (packet[0] == METADATA_EOF)
+		slot->eof = true;
+	len = MIN(len - 1, sizeof(slot->request) - slot->len);
+	memcpy(slot->request + slot->len, packet + 1, len);
+	slot->len += len;
+	look(md, slot);
+}
+
+/* False: the other side is gone. */
+static bool receive(const struct metadata *md, struct slot *slot)
+{
+	uint8_t packet[1 + METADATA_CHUNK];
+	ssize_t n;
+
+	while ((n = recv(slot->fd, packet, sizeof(packet), MSG_DONTWAIT)) > 0) {
+		on_packet(md, slot, packet, (size_t)n);
+		go_on(slot);
+	}
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static bool wants_to_send(const struct slot *slot)
+{
+	return slot->state == LEAVING ||
+	       ((slot->state == READING || slot->state == ANSWERING) && slot->sent < slot->out.len);
+}
+
+/* How long poll() may sleep; ends the connections that are late. */
+static int next_deadline(struct slot *slots, unsigned n)
+{
+	uint64_t now = clock_now_ns(), next = UINT64_MAX;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct slot *slot = &slots[i];
+
+		if (slot->state != READING && slot->state != ANSWERING)
+			continue;
+		if (now >= slot->deadline) {
+			slot->state = LEAVING;
+			go_on(slot);
+		} else {
+			next = MIN(next, slot->deadline);
+		}
+	}
+	return next == UINT64_MAX ? -1 : (int)((next - now) / 1000000) + 1;
+}
+
+void metadata_serve(const struct metadata *md, const int *fds, unsigned n)
+{
+	struct slot *slots = xcalloc(n, sizeof(*slots));
+	struct pollfd *polls = xcalloc(n, sizeof(*polls));
+	bool there = true;
+
+	for (unsigned i = 0; i < n; i++)
+		slots[i] = (struct slot){.fd = fds[i]};
+	while (there) {
+		int timeout = next_deadline(slots, n);
+
+		for (unsigned i = 0; i < n; i++)
+			polls[i] = (struct pollfd){
+				.fd = slots[i].fd,
+				.events =
+					(short)(POLLIN | (wants_to_send(&slots[i]) ? POLLOUT : 0)),
+			};
+		if (poll(polls, n, timeout) < 0 && errno != EINTR)
+			break;
+		for (unsigned i = 0; there && i < n; i++) {
+			if (polls[i].revents & POLLOUT)
+				go_on(&slots[i]);
+			if (polls[i].revents & ~POLLOUT)
+				there = receive(md, &slots[i]);
+		}
+	}
+	for (unsigned i = 0; i < n; i++)
+		str_free(&slots[i].out);
+	free(slots);
+	free(polls);
+}
+
+/* All of a descriptor that is open already. */
+static int read_fd(int fd, char **ret, size_t *ret_len, struct error *err)
+{
+	cleanup_str struct str text = STR_INIT;
+	char bytes[16384];
+	ssize_t n;
+
+	while ((n = pread(fd, bytes, sizeof(bytes), (off_t)text.len)) > 0) {
+		str_addn(&text, bytes, (size_t)n);
+		if (text.len > JSON_SIZE_MAX)
+			return error_set(err, -EFBIG, "a manifest of more than %d bytes",
+					 JSON_SIZE_MAX);
+	}
+	if (n < 0 && errno != ESPIPE) /* /dev/null */
+		return error_errno(err, "reading a manifest");
+	*ret_len = text.len;
+	*ret = str_take(&text);
+	return 0;
+}
+
+static int read_images(unsigned n, struct metadata_image *images, struct error *err)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char *text;
+		int r = read_fd(METADATA_FD_IMAGES + (int)i, &text, &images[i].len, err);
+
+		if (r < 0)
+			return r;
+		images[i].text = images[i].len ? text : NULL;
+	}
+	return 0;
+}
+
+int metadata_main(int argc, char **argv, struct error *err)
+{
+	uint8_t key[METADATA_KEY_SIZE];
+	struct metadata_image images[PLAN_APPS_MAX] = {{.text = NULL}};
+	struct metadata_config config = {.key = key, .images = images};
+	int slots[METADATA_SLOTS];
+	unsigned long long napps;
+	struct metadata *md;
+	char *pod;
+	int r;
+
+	if (argc != 4 || !str_to_u64(argv[3], PLAN_APPS_MAX, &napps))
+		return error_set(err, -EINVAL, "usage: metadata UUID TOKEN APPS");
+	r = jail_helper(err);
+	if (r < 0)
+		return r;
+	if (pread(METADATA_FD_KEY, key, sizeof(key), 0) != sizeof(key))
+		return error_set(err, -EIO, "the key can not be read");
+	r = read_fd(METADATA_FD_POD, &pod, &config.pod_len, err);
+	if (r == 0)
+		r = read_images((unsigned)napps, images, err);
+	if (r < 0)
+		return r;
+	config.uuid = argv[1];
+	config.token = argv[2];
+	config.pod = pod;
+	config.nimages = napps;
+	r = metadata_new(&config, &md, err);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < METADATA_SLOTS; i++)
+		slots[i] = METADATA_FD_SLOTS + (int)i;
+	metadata_serve(md, slots, METADATA_SLOTS);
+	return error_set(err, -EPIPE, "the pod has ended");
+}
