@@ -351,7 +351,8 @@ static int run(struct virtiofsd *server, const struct source *source, const char
 		"-o",
 		"modcaps=-mknod:-setfcap",
 		"-o",
-		"xattr,xattrmap=:ok:all:user.::unsupported:all:::",
+		"xattr,xattrmap=:prefix:all:security.capability:user.virtiofs.:"
+		":bad:client:user.virtiofs.:::ok:all:user.:::unsupported:all:::",
 		"-o",
 	};
 	cleanup_strv struct strv argv = STRV_INIT;
