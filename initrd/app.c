@@ -27,8 +27,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -50,6 +52,8 @@ struct launch {
 	int ns;			  /* the namespace to enter; -1: the app makes its own */
 	int fd[INIT_APP_STREAMS]; /* the app's ends; all three are the terminal with PLAN_TTY */
 	bool in_session;	  /* the terminal is init's session's */
+	bool first;		  /* of the app: the terminal may be init's session's */
+	bool aside;		  /* a handler: the terminal is the program's to control */
 	int code;		  /* result: AGENT_EXIT_... once it failed */
 	struct init_text *why;
 };
@@ -158,7 +162,7 @@ static int set_session(const struct launch *launch)
 	pid_t self;
 
 	if (!launch->in_session)
-		return setsid() < 0 || (launch->plan->flags & PLAN_TTY &&
+		return setsid() < 0 || (launch->plan->flags & PLAN_TTY && !launch->aside &&
 					ioctl(0, TIOCSCTTY, 0) < 0)
 			       ? -errno
 			       : 0;
@@ -326,7 +330,7 @@ static int make_streams(struct launch *launch, struct init_app_ends *ret)
 	if (plan->flags & PLAN_TTY) {
 		int r = make_terminal(launch, fd, &ret->fd[0]);
 
-		if (r == 0 && launch->ns < 0) {
+		if (r == 0 && (launch->ns < 0 || launch->first)) {
 			setsid(); /* fails for the second, and then so does the next */
 			launch->in_session = ioctl(fd[0], TIOCSCTTY, 0) == 0;
 		}
@@ -350,32 +354,46 @@ static void close_ends(const int fd[INIT_APP_STREAMS])
 			close(fd[i]);
 }
 
-/* Make the streams and the process, which becomes the program. Returns launch->code. */
-static int launch_process(struct launch *launch, int namespaces, struct init_app_ends *ret,
+/* Make the process, which becomes the program. Returns launch->code. */
+static int launch_process(struct launch *launch, int namespaces, pid_t *ret_pid)
+{
+	int in = launch->fd[0];
+	pid_t pid = clone(launched, stack + sizeof(stack),
+			  CLONE_VM | CLONE_VFORK | namespaces | SIGCHLD, launch);
+
+	launch->fd[0] = in; /* what the other process opened is not ours */
+	if (pid < 0) {
+		init_text_fail(launch->why, -errno, "making a process for", launch->plan->name);
+		launch->code = AGENT_EXIT_ROOTFS;
+	} else if (launch->code != 0) {
+		waitpid(pid, NULL, 0);
+	} else {
+		*ret_pid = pid;
+	}
+	return launch->code;
+}
+
+/* The same with streams of its own. */
+static int launch_streams(struct launch *launch, int namespaces, struct init_app_ends *ret,
 			  pid_t *ret_pid)
 {
-	if (make_streams(launch, ret) < 0) {
+	if (make_streams(launch, ret) < 0)
 		launch->code = AGENT_EXIT_STDIN;
-	} else {
-		int in = launch->fd[0];
-		pid_t pid = clone(launched, stack + sizeof(stack),
-				  CLONE_VM | CLONE_VFORK | namespaces | SIGCHLD, launch);
-
-		launch->fd[0] = in; /* what the other process opened is not ours */
-		if (pid < 0) {
-			init_text_fail(launch->why, -errno, "making a process for",
-				       launch->plan->name);
-			launch->code = AGENT_EXIT_ROOTFS;
-		} else if (launch->code != 0) {
-			waitpid(pid, NULL, 0);
-		} else {
-			*ret_pid = pid;
-		}
-	}
+	else
+		launch_process(launch, namespaces, ret_pid);
 	close_ends(launch->fd);
 	if (launch->code != 0)
 		close_ends(ret->fd);
 	return launch->code;
+}
+
+void init_app_prepare(struct init_app *app, const struct init_plan_app *plan, unsigned index)
+{
+	app->plan = plan;
+	app->index = index;
+	app->ns = app->notify = -1;
+	for (unsigned i = 0; i < INIT_APP_STREAMS; i++)
+		app->kept[i] = -1;
 }
 
 int init_app_start(struct init_app *app, const struct init_plan *pod, struct init_app_ends *ret,
@@ -386,7 +404,142 @@ int init_app_start(struct init_app *app, const struct init_plan *pod, struct ini
 
 	if (init_limit_make(app->plan, why) < 0)
 		return AGENT_EXIT_CGROUP;
-	return launch_process(&launch, CLONE_NEWNS, ret, &app->pid);
+	return launch_streams(&launch, CLONE_NEWNS, ret, &app->pid);
+}
+
+/* A process of whose work only the namespace stays, and the descriptors, which are init's too. */
+struct making {
+	const struct init_plan_app *plan;
+	unsigned index;
+	const struct init_plan *pod;
+	int ns, notify;
+	struct init_text *why;
+	int code;
+};
+
+/* The socket is for all users of the app. umask is 0. */
+static int bind_notify(struct making *making)
+{
+	const struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = AGENT_NOTIFY_SOCKET};
+
+	making->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (making->notify < 0 ||
+	    bind(making->notify, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return init_text_fail(making->why, -errno, "making", AGENT_NOTIFY_SOCKET);
+	/* where systemd has it; not in a read-only root, and nothing depends on it */
+	(void)!symlink(AGENT_NOTIFY_SOCKET, "/run/systemd/notify");
+	return 0;
+}
+
+static int make_root(void *arg)
+{
+	struct making *making = arg;
+	int r = 0;
+
+	umask(0);
+	making->ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (making->ns < 0)
+		r = init_text_fail(making->why, -errno, "holding the root of", making->plan->name);
+	if (r == 0)
+		r = init_mount_root(making->plan, making->index, making->pod, making->why);
+	if (r == 0 && making->plan->flags & PLAN_NOTIFY)
+		r = bind_notify(making);
+	making->code = r < 0 ? AGENT_EXIT_ROOTFS : 0;
+	_exit(0);
+}
+
+int init_app_make(struct init_app *app, const struct init_plan *pod, struct init_text *why)
+{
+	struct init_plan_app plan = *app->plan;
+	struct making making = {.plan = &plan,
+				.index = app->index,
+				.pod = pod,
+				.ns = -1,
+				.notify = -1,
+				.why = why,
+				.code = AGENT_EXIT_ROOTFS};
+	pid_t pid;
+
+	plan.flags &=
+		~(uint32_t)PLAN_TTY; /* the terminal comes later, from the root's own devpts */
+	if (init_limit_make(app->plan, why) < 0)
+		return AGENT_EXIT_CGROUP;
+	pid = clone(make_root, stack + sizeof(stack),
+		    CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_NEWNS | SIGCHLD, &making);
+	if (pid < 0)
+		init_text_fail(why, -errno, "making a process for", plan.name);
+	else
+		waitpid(pid, NULL, 0);
+	app->ns = making.ns;
+	app->notify = making.notify;
+	return making.code;
+}
+
+/* Whatever confines the app is in its plan, and stays when root executes something there. */
+static void become_root(struct init_plan_app *plan)
+{
+	/* a user other than root promised to gain none with the filter; so does root in its place */
+	if (plan->filter && strcmp(plan->user, "0") != 0 && strcmp(plan->user, "root") != 0)
+		plan->flags |= PLAN_NO_NEW_PRIVS;
+	plan->user = plan->group = "root";
+	plan->ngroups = 0;
+	plan->flags &= ~(uint32_t)PLAN_PRIMARY_GROUP;
+	plan->flags &= ~(uint32_t)PLAN_TPM_DEVICE; /* it is given to the app's user, and stays so */
+}
+
+void init_app_release(struct init_app *app)
+{
+	close_ends(app->kept);
+	for (unsigned i = 0; i < INIT_APP_STREAMS; i++)
+		app->kept[i] = -1;
+}
+
+/* Close what the parts to come do not need, so that the ends of streams are seen. */
+static void release_after(struct init_app *app, enum init_app_part part)
+{
+	if (part != INIT_APP_PROGRAM)
+		return;
+	if (!app->plan->npost) {
+		init_app_release(app);
+	} else if (!(app->plan->flags & PLAN_TTY) && app->kept[0] >= 0) {
+		close(app->kept[0]);
+		app->kept[0] = -1;
+	}
+}
+
+int init_app_run(struct init_app *app, enum init_app_part part, struct init_app_ends *ret,
+		 struct init_text *why)
+{
+	struct init_plan_app plan = *app->plan;
+	struct launch launch = {.plan = &plan, .index = app->index, .ns = app->ns, .why = why};
+	bool first = app->kept[1] < 0;
+
+	if (part != INIT_APP_PROGRAM) {
+		plan.argv = part == INIT_APP_PRE_START ? plan.pre_start : plan.post_stop;
+		become_root(&plan);
+		launch.aside = true;
+	}
+	memset(ret->fd, -1, sizeof(ret->fd));
+	if (first) {
+		launch.first = true;
+		if (make_streams(&launch, ret) < 0)
+			return AGENT_EXIT_STDIN;
+		memcpy(app->kept, launch.fd, sizeof(app->kept));
+		app->in_session = launch.in_session;
+	}
+	launch.in_session = app->in_session;
+	memcpy(launch.fd, app->kept, sizeof(launch.fd));
+	if (part != INIT_APP_PROGRAM && !(plan.flags & PLAN_TTY))
+		launch.fd[0] = -1; /* input is the program's */
+	if (launch_process(&launch, 0, &app->pid) == 0) {
+		release_after(app, part);
+		return 0;
+	}
+	if (first) {
+		init_app_release(app);
+		close_ends(ret->fd);
+	}
+	return launch.code;
 }
 
 /* Whether the environment sets the variable that var sets. */
@@ -403,14 +556,11 @@ static bool has_variable(char *const *env, const char *var)
 int init_app_enter(const struct init_app *app, const struct init_plan_app *request, char **pool,
 		   struct init_app_ends *ret, pid_t *ret_pid, struct init_text *why)
 {
-	/* whatever confines the app is in its plan, and stays */
 	struct init_plan_app plan = *app->plan;
 	struct launch launch = {.plan = &plan, .index = app->index, .ns = app->ns, .why = why};
 	char **end = pool;
 
-	/* a user other than root promised to gain none with the filter; so does root in its place */
-	if (plan.filter && strcmp(plan.user, "0") != 0 && strcmp(plan.user, "root") != 0)
-		plan.flags |= PLAN_NO_NEW_PRIVS;
+	become_root(&plan);
 	plan.argv = request->argv;
 	for (char **p = request->envp; *p; p++)
 		*end++ = *p;
@@ -419,12 +569,10 @@ int init_app_enter(const struct init_app *app, const struct init_plan_app *reque
 			*end++ = *p;
 	*end = NULL;
 	plan.envp = pool;
-	plan.user = plan.group = "root";
-	plan.ngroups = 0;
 	plan.workdir = "/";
 	plan.rows = request->rows;
 	plan.columns = request->columns;
 	plan.flags &= ~(uint32_t)PLAN_TTY;
 	plan.flags |= PLAN_STDIN | (request->flags & PLAN_TTY);
-	return launch_process(&launch, 0, ret, ret_pid);
+	return launch_streams(&launch, 0, ret, ret_pid);
 }

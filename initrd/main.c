@@ -25,17 +25,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "initrd/app.h"
+#include "initrd/apps.h"
 #include "initrd/control.h"
 #include "initrd/disk.h"
-#include "initrd/left.h"
-#include "initrd/mask.h"
+#include "initrd/fatal.h"
 #include "initrd/metadata.h"
 #include "initrd/mount.h"
 #include "initrd/net.h"
 #include "initrd/plan.h"
 #include "initrd/session.h"
-#include "initrd/stream.h"
 #include "initrd/text.h"
 #include "initrd/tpm.h"
 #include "initrd/volume.h"
@@ -55,6 +53,7 @@ enum key_kind {
 	KEY_STREAM,
 	KEY_SESSION,
 	KEY_METADATA,
+	KEY_NOTIFY,
 };
 
 #define KEY(kind, app, stream) ((uint64_t)(kind) << 32 | (uint64_t)(app) << 8 | (stream))
@@ -66,53 +65,24 @@ static struct init {
 	struct init_control control;
 	int epfd, sigfd;
 	struct init_plan plan;
-	unsigned running; /* apps in INIT_APP_RUNNING */
-	bool more;	  /* a stream gave way to others */
+	bool more; /* a session's stream gave way to others */
 	uint8_t message[INIT_MESSAGE_MAX];
-	struct init_app app[PLAN_APPS_MAX];
+	struct init_apps apps;
 	struct init_session_host sessions;
 } init;
 
 /* Large ones apart: untouched pages of them cost nothing. */
 static uint8_t plan_bytes[AGENT_PLAN_MAX];
 static char *plan_pool[INIT_POOL_MAX];
-static struct init_flow flows[PLAN_APPS_MAX][INIT_APP_STREAMS];
 
-/* Tell the kernel's log and the host why the pod can not go on, and end. */
 __attribute__((noreturn)) static void fatal(const struct init_text *why)
 {
-	int kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	struct init_text line = {.len = 0};
-
-	init_text_add(&line, "<2>init: ");
-	init_text_addn(&line, why->s, why->len);
-	if (kmsg >= 0 && write(kmsg, line.s, line.len) < 0)
-		close(kmsg);
-	if (init.control.fd >= 0 &&
-	    init_control_send(&init.control, AGENT_FATAL, AGENT_ALL_APPS, why->s, why->len) == 0) {
-		/* the host ends the VM; an end of the connection says that it does not */
-		init.control.max = 0;
-		while (init_control_receive(&init.control, true) >= 0)
-			;
-	}
-	_exit(1);
+	init_fatal(&init.control, why);
 }
 
 __attribute__((noreturn)) static void fatal_errno(const char *what, int code)
 {
-	struct init_text why;
-
-	init_text_set(&why, code, what);
-	init_text_add_errno(&why, code);
-	fatal(&why);
-}
-
-static void control_send(unsigned type, unsigned app, const void *payload, size_t len)
-{
-	int r = init_control_send(&init.control, type, app, payload, len);
-
-	if (r < 0)
-		fatal_errno("talking to the host", r);
+	init_fatal_errno(&init.control, what, code);
 }
 
 /* Loopback needs no address: the kernel gives it 127.0.0.1 when it comes up. */
@@ -155,7 +125,7 @@ static void get_plan(void)
 	struct init_text why;
 	int r;
 
-	control_send(AGENT_HELLO, AGENT_ALL_APPS, hello, sizeof(hello));
+	init_say(&init.control, AGENT_HELLO, AGENT_ALL_APPS, hello, sizeof(hello));
 	init.control.payload = plan_bytes;
 	init.control.max = sizeof(plan_bytes);
 	r = init_control_receive(&init.control, true);
@@ -203,99 +173,6 @@ static void wait_for_memory(void)
 	}
 }
 
-/* Hand our ends of an app's streams to the relay. */
-static void open_streams(struct init_app *app, const struct init_app_ends *ends)
-{
-	bool tty = app->plan->flags & PLAN_TTY;
-
-	for (unsigned i = 0; i < INIT_APP_STREAMS; i++) {
-		struct init_stream *stream = &app->stream[i];
-		int r;
-
-		if (ends->fd[i] < 0)
-			continue;
-		stream->app = (uint16_t)app->index;
-		stream->kind = tty ? AGENT_TTY : (uint8_t)i;
-		stream->in = i == 0 ? &flows[app->index][0] : NULL;
-		stream->out = i != 0 || tty ? &flows[app->index][1 + i % 2] : NULL;
-		r = init_stream_open(stream, init.epfd, KEY(KEY_STREAM, app->index, i),
-				     ends->fd[i]);
-		if (r < 0)
-			fatal_errno("opening a stream", r);
-	}
-}
-
-static void report_failure(struct init_app *app, int code, const struct init_text *why)
-{
-	uint8_t payload[AGENT_TEXT_MAX];
-	const uint32_t code32 = (uint32_t)code;
-
-	memcpy(payload, &code32, sizeof(code32));
-	memcpy(payload + sizeof(code32), why->s, why->len);
-	control_send(AGENT_FAILED, app->index, payload, sizeof(code32) + why->len);
-	app->state = INIT_APP_ENDED;
-}
-
-/* What is put over files of the kernel is the same for all apps. */
-static void make_masks(void)
-{
-	struct init_text why;
-	uint32_t flags = 0;
-
-	for (unsigned i = 0; i < init.plan.napps; i++)
-		flags |= init.plan.app[i].flags;
-	if (flags & PLAN_MASK_PATHS && init_mask_make(&why) < 0)
-		fatal(&why);
-}
-
-static void start_apps(void)
-{
-	struct init_text why;
-
-	make_masks();
-	for (unsigned i = 0; i < init.plan.napps; i++) {
-		struct init_app *app = &init.app[i];
-		struct init_app_ends ends;
-		int code;
-
-		app->plan = &init.plan.app[i];
-		app->index = i;
-		app->ns = -1;
-		code = init_app_start(app, &init.plan, &ends, &why);
-		if (code != 0) {
-			report_failure(app, code, &why);
-			continue;
-		}
-		app->state = INIT_APP_RUNNING;
-		init.running++;
-		open_streams(app, &ends);
-		control_send(AGENT_STARTED, i, NULL, 0);
-		init_left_hold(app);
-	}
-}
-
-/* Go on ending an app: kill, drain, report. */
-static void end_app(struct init_app *app)
-{
-	const uint32_t status = (uint32_t)app->status;
-	bool ended = true;
-
-	if (!init_left_kill(app, init.running == 0))
-		return;
-	for (unsigned i = 0; i < INIT_APP_STREAMS; i++) {
-		enum init_pump pump = init_stream_drain(&app->stream[i]);
-
-		ended &= pump == INIT_PUMP_ENDED;
-		init.more |= pump == INIT_PUMP_MORE;
-	}
-	if (!ended)
-		return;
-	if (init.plan.disk && init.running == 0)
-		init_disk_sync();
-	app->state = INIT_APP_ENDED;
-	control_send(AGENT_EXITED, app->index, &status, sizeof(status));
-}
-
 static void reap(void)
 {
 	struct signalfd_siginfo info;
@@ -309,61 +186,16 @@ static void reap(void)
 			init.more = true; /* there may be output left to deliver */
 			continue;
 		}
-		for (unsigned i = 0; i < init.plan.napps; i++) {
-			struct init_app *app = &init.app[i];
-
-			if (app->state != INIT_APP_RUNNING || app->pid != pid)
-				continue;
-			app->status = status;
-			app->state = INIT_APP_ENDING;
-			init.running--;
-		}
+		init_apps_reaped(&init.apps, pid, status);
 	}
-	for (unsigned i = 0; i < init.plan.napps; i++)
-		if (init.app[i].state == INIT_APP_ENDING)
-			end_app(&init.app[i]);
+	init_apps_end(&init.apps);
 }
 
-static void pump(struct init_app *app, struct init_stream *stream)
-{
-	enum init_pump pumped;
-
-	if (app->state == INIT_APP_ENDING) {
-		end_app(app);
-		return;
-	}
-	pumped = init_stream_pump(stream);
-	if (pumped == INIT_PUMP_MORE)
-		init.more = true;
-	/* the terminal has gone; the kernel would tell its session's leader, which is init */
-	if (pumped == INIT_PUMP_ENDED && app->plan->flags & PLAN_TTY &&
-	    app->state == INIT_APP_RUNNING)
-		kill(app->pid, SIGHUP);
-}
-
-/* Go on with the streams that gave way. Pumping one that has nothing is cheap and harmless. */
+/* Go on with the streams that gave way. */
 static void pump_all(void)
 {
 	init.more = init.sessions.napps && init_session_pump_all();
-	for (unsigned i = 0; i < init.plan.napps; i++)
-		for (unsigned j = 0; j < INIT_APP_STREAMS; j++)
-			if (init.app[i].stream[j].used)
-				pump(&init.app[i], &init.app[i].stream[j]);
-}
-
-static void forward_signal(struct init_app *app, int sig)
-{
-	if (app->state == INIT_APP_RUNNING)
-		kill(app->pid, sig);
-}
-
-static void resize(struct init_app *app, const uint8_t *payload)
-{
-	struct winsize size = {.ws_row = (uint16_t)(payload[0] | payload[1] << 8),
-			       .ws_col = (uint16_t)(payload[2] | payload[3] << 8)};
-
-	if (app->stream[0].used && app->plan->flags & PLAN_TTY)
-		ioctl(app->stream[0].local, TIOCSWINSZ, &size);
+	init_apps_pump_all(&init.apps);
 }
 
 /* The first session brings what all of them need. */
@@ -375,8 +207,8 @@ static void open_session(unsigned n, const uint8_t *payload)
 	init.sessions = (struct init_session_host){
 		.epfd = init.epfd,
 		.key = KEY(KEY_SESSION, 0, 0),
-		.apps = init.app,
-		.napps = init.plan.napps,
+		.apps = init.apps.app,
+		.napps = init.apps.n,
 	};
 	init_session_open(&init.sessions, n, cookie);
 }
@@ -385,21 +217,21 @@ static void act(const struct agent_hdr *hdr, const uint8_t *payload)
 {
 	bool all = hdr->app == AGENT_ALL_APPS;
 	unsigned first = all ? 0 : hdr->app;
-	unsigned last = all ? init.plan.napps : hdr->app + 1U;
+	unsigned last = all ? init.apps.n : hdr->app + 1U;
 	uint32_t sig;
 
 	if (hdr->type == AGENT_SESSION && hdr->len == sizeof(uint64_t)) {
 		open_session(hdr->app, payload);
 		return;
 	}
-	if (last > init.plan.napps)
+	if (last > init.apps.n)
 		fatal_errno("message for an app that is not", EPROTO);
 	for (unsigned i = first; i < last; i++) {
 		if (hdr->type == AGENT_SIGNAL && hdr->len == sizeof(sig)) {
 			memcpy(&sig, payload, sizeof(sig));
-			forward_signal(&init.app[i], (int)sig);
+			init_apps_signal(&init.apps, i, (int)sig);
 		} else if (hdr->type == AGENT_WINSIZE && hdr->len == 4) {
-			resize(&init.app[i], payload);
+			init_apps_resize(&init.apps, i, payload);
 		} else {
 			fatal_errno("message from the host", EPROTO);
 		}
@@ -421,13 +253,13 @@ static void loop(void)
 	struct epoll_event events[EVENTS];
 
 	for (;;) {
-		int n = epoll_wait(init.epfd, events, EVENTS, init.more ? 0 : -1);
+		bool more = init.more || init.apps.more;
+		int n = epoll_wait(init.epfd, events, EVENTS, more ? 0 : -1);
 
-		if (init.more)
+		if (more)
 			pump_all();
 		for (int i = 0; i < n; i++) {
 			uint64_t key = events[i].data.u64;
-			struct init_app *app = &init.app[KEY_APP(key)];
 
 			switch (KEY_KIND(key)) {
 			case KEY_CONTROL:
@@ -437,8 +269,10 @@ static void loop(void)
 				reap();
 				break;
 			case KEY_STREAM:
-				if (app->stream[KEY_STREAM_OF(key)].used)
-					pump(app, &app->stream[KEY_STREAM_OF(key)]);
+				init_apps_pump(&init.apps, KEY_APP(key), KEY_STREAM_OF(key));
+				break;
+			case KEY_NOTIFY:
+				init_apps_notified(&init.apps, KEY_APP(key));
 				break;
 			case KEY_SESSION:
 				init.more |= init_session_event(&init.sessions, KEY_APP(key),
@@ -488,7 +322,12 @@ int main(void)
 		fatal(&why);
 	if (init.plan.nvolumes && init_volume_make(&init.plan, &why) < 0)
 		fatal(&why);
-	start_apps();
+	init.apps.control = &init.control;
+	init.apps.pod = &init.plan;
+	init.apps.epfd = init.epfd;
+	init.apps.stream_key = KEY(KEY_STREAM, 0, 0);
+	init.apps.notify_key = KEY(KEY_NOTIFY, 0, 0);
+	init_apps_start(&init.apps);
 	watch(init.sigfd, KEY_SIGNAL);
 	watch(init.control.fd, KEY_CONTROL);
 	loop();

@@ -77,6 +77,8 @@ static bool is_string(unsigned tag)
 	case PLAN_ROOT:
 	case PLAN_ARG:
 	case PLAN_ENV:
+	case PLAN_PRE_START:
+	case PLAN_POST_STOP:
 	case PLAN_USER:
 	case PLAN_GROUP:
 	case PLAN_WORKDIR:
@@ -160,6 +162,8 @@ static const char *record_fault(const struct record *rec)
 	switch (rec->tag) {
 	case PLAN_ARG:
 	case PLAN_ENV:
+	case PLAN_PRE_START:
+	case PLAN_POST_STOP:
 		break; /* any string, also an empty one */
 	case PLAN_WORKDIR:
 		if (rec->len == 0 || rec->data[0] != '/')
@@ -233,7 +237,7 @@ static const char *record_fault(const struct record *rec)
 		if (le32(rec->data) &
 		    ~(uint32_t)(PLAN_TTY | PLAN_STDIN | PLAN_READONLY_ROOT | PLAN_TPM_DEVICE |
 				PLAN_NO_NEW_PRIVS | PLAN_MASK_PATHS | PLAN_NUMBERS_FIRST |
-				PLAN_PRIMARY_GROUP))
+				PLAN_PRIMARY_GROUP | PLAN_NOTIFY))
 			return "unknown flag";
 		return NULL;
 	default:
@@ -256,13 +260,26 @@ static const char *nic_fault(unsigned tag, struct init_plan *plan)
 	return nic->nroutes++ < PLAN_ROUTES_MAX ? NULL : "too many routes";
 }
 
+static void count_word(struct init_plan_app *app, unsigned tag)
+{
+	if (tag == PLAN_ARG)
+		app->nargs++;
+	else if (tag == PLAN_ENV)
+		app->nenv++;
+	else if (tag == PLAN_PRE_START)
+		app->npre++;
+	else if (tag == PLAN_POST_STOP)
+		app->npost++;
+}
+
 /* Check all records, alone and together. seen is a bit per tag of the app (or the pod) so far. */
 static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *plan,
 		 struct init_text *why)
 {
 	const uint64_t of_nic = BIT(PLAN_NIC) | BIT(PLAN_ADDRESS) | BIT(PLAN_ROUTE);
-	const uint64_t repeatable =
-		BIT(PLAN_ARG) | BIT(PLAN_ENV) | BIT(PLAN_SYSCTL) | BIT(PLAN_MOUNT) | of_nic;
+	const uint64_t repeatable = BIT(PLAN_ARG) | BIT(PLAN_ENV) | BIT(PLAN_PRE_START) |
+				    BIT(PLAN_POST_STOP) | BIT(PLAN_SYSCTL) | BIT(PLAN_MOUNT) |
+				    of_nic;
 	struct init_plan_app *app = NULL;
 	struct record rec = {.tag = 0};
 	uint64_t seen = 0;
@@ -291,11 +308,8 @@ static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *
 		seen |= BIT(rec.tag);
 		if (of_nic & BIT(rec.tag) && (fault = nic_fault(rec.tag, plan)))
 			return refuse(why, fault, rec.tag);
-		if (rec.tag == PLAN_ARG)
-			app->nargs++;
-		else if (rec.tag == PLAN_ENV)
-			app->nenv++;
-		else if (rec.tag == PLAN_VOLUME)
+		count_word(app, rec.tag);
+		if (rec.tag == PLAN_VOLUME)
 			plan->nvolumes = rec.len / sizeof(struct plan_volume);
 		else if (rec.tag == PLAN_MOUNT && le16(rec.data) >= plan->nvolumes)
 			return refuse(why, "no such volume", rec.tag);
@@ -343,18 +357,43 @@ struct plan_volume init_plan_volume(const struct init_plan *plan, unsigned volum
 	return ret;
 }
 
-static void take(struct init_plan_app *app, const struct record *rec, const char *s, char ***args,
-		 char ***env)
+/* Where the next word of each of an app's vectors goes. */
+struct words {
+	char **arg, **env, **pre, **post;
+};
+
+/* Room for the app's vectors in the pool. Returns what is left of it. */
+static char **lay_out(struct init_plan_app *app, char **pool, struct words *ret)
+{
+	ret->arg = app->argv = pool;
+	ret->env = app->envp = app->argv + app->nargs + 1;
+	ret->pre = app->pre_start = app->envp + app->nenv + 1;
+	ret->post = app->post_stop = app->pre_start + app->npre + 1;
+	app->argv[app->nargs] = app->envp[app->nenv] = NULL;
+	app->pre_start[app->npre] = app->post_stop[app->npost] = NULL;
+	app->mounts = app->post_stop + app->npost + 1;
+	pool = app->mounts + app->nmounts;
+	app->nmounts = 0;
+	return pool;
+}
+
+static void take(struct init_plan_app *app, const struct record *rec, char *s, struct words *words)
 {
 	switch (rec->tag) {
 	case PLAN_ROOT:
 		app->root = s;
 		break;
 	case PLAN_ARG:
-		*(*args)++ = (char *)s;
+		*words->arg++ = s;
 		break;
 	case PLAN_ENV:
-		*(*env)++ = (char *)s;
+		*words->env++ = s;
+		break;
+	case PLAN_PRE_START:
+		*words->pre++ = s;
+		break;
+	case PLAN_POST_STOP:
+		*words->post++ = s;
 		break;
 	case PLAN_USER:
 		app->user = s;
@@ -459,7 +498,7 @@ static int decode(uint8_t *bytes, size_t len, uint64_t needed, char **pool, stru
 		  struct init_text *why)
 {
 	struct init_plan_app *app = NULL;
-	char **args = NULL, **env = NULL;
+	struct words words = {NULL};
 	struct record rec;
 	size_t pos = 0;
 	int r;
@@ -471,7 +510,7 @@ static int decode(uint8_t *bytes, size_t len, uint64_t needed, char **pool, stru
 
 	ret->napps = ret->nnics = ret->nsysctls = 0;
 	while (pos < len && next_record(bytes, len, &pos, &rec)) {
-		const char *s = is_string(rec.tag) ? terminate(&rec) : NULL;
+		char *s = is_string(rec.tag) ? terminate(&rec) : NULL;
 
 		if (rec.tag < PLAN_APP) {
 			take_pod(ret, &rec, s);
@@ -480,17 +519,11 @@ static int decode(uint8_t *bytes, size_t len, uint64_t needed, char **pool, stru
 			app->name = s;
 			app->user = app->group = "0";
 			app->workdir = "/";
-			args = app->argv = pool;
-			env = app->envp = pool + app->nargs + 1;
-			app->mounts = env + app->nenv + 1;
-			pool = app->mounts + app->nmounts;
-			app->nmounts = 0;
-			args[app->nargs] = NULL;
-			env[app->nenv] = NULL;
+			pool = lay_out(app, pool, &words);
 		} else if (rec.tag == PLAN_MOUNT) {
 			app->mounts[app->nmounts++] = take_path(&rec);
 		} else {
-			take(app, &rec, s, &args, &env);
+			take(app, &rec, s, &words);
 		}
 	}
 	return 0;

@@ -19,6 +19,8 @@ struct init_plan_app {
 	const char *root; /* block device of its image */
 	char **argv;	  /* NULL-terminated, argv[0] is the program */
 	char **envp;	  /* NULL-terminated */
+	char **pre_start; /* likewise; empty: there is none */
+	char **post_stop;
 	const char *user; /* never NULL: "0" when the plan names none, like group */
 	const char *group;
 	const char *workdir;   /* absolute */
@@ -35,7 +37,7 @@ struct init_plan_app {
 	const uint8_t *filter; /* nfilter struct sock_filter, unaligned */
 	unsigned nfilter;
 	char **mounts; /* paths; the records they are in are init_plan_mount()'s to read */
-	unsigned nargs, nenv, nmounts;
+	unsigned nargs, nenv, npre, npost, nmounts;
 };
 
 struct init_plan_nic {
@@ -71,8 +73,8 @@ struct plan_volume init_plan_volume(const struct init_plan *plan, unsigned volum
 struct plan_mount init_plan_mount(const struct init_plan_app *app, unsigned mount)
 	__attribute__((nonnull));
 
-/* Entries a pool for argv, envp and mounts of any plan of AGENT_PLAN_MAX bytes needs. */
-#define INIT_POOL_MAX (AGENT_PLAN_MAX / 8 + 2 * PLAN_APPS_MAX)
+/* Entries a pool for the vectors of any plan of AGENT_PLAN_MAX bytes needs. */
+#define INIT_POOL_MAX (AGENT_PLAN_MAX / 8 + 4 * PLAN_APPS_MAX)
 
 /*
  * Decode the len bytes of a plan in place: its strings are moved over their headers to make room
@@ -81,8 +83,8 @@ struct plan_mount init_plan_mount(const struct init_plan_app *app, unsigned moun
 int init_plan_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan *ret,
 		     struct init_text *why) __attribute__((nonnull));
 
-/* Entries a pool for argv and envp of any request of AGENT_EXEC_MAX bytes needs. */
-#define INIT_REQUEST_POOL_MAX (AGENT_EXEC_MAX / 8 + 2)
+/* Entries a pool for the vectors of any request of AGENT_EXEC_MAX bytes needs. */
+#define INIT_REQUEST_POOL_MAX (AGENT_EXEC_MAX / 8 + 4)
 
 /* Decode the records of EXEC in the same way; ret holds the app's name and what is asked for. */
 int init_request_decode(uint8_t *bytes, size_t len, char **pool, struct init_plan_app *ret,

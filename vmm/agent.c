@@ -197,6 +197,8 @@ static void on_app(struct agent *agent, const struct agent_hdr *hdr, const uint8
 			app->code = AGENT_EXIT_EXEC;
 		copy_text(app->text, p + 4, hdr->len - 4);
 		app->state = AGENT_APP_FAILED;
+	} else if (hdr->type == AGENT_NOTICE && app->state == AGENT_APP_RUNNING) {
+		notice_take(&app->notice, p, hdr->len);
 	} else if (hdr->type == AGENT_EXITED && app->state == AGENT_APP_RUNNING && hdr->len == 4) {
 		app->wait_status = load32(p);
 		app->state = AGENT_APP_EXITED;
@@ -214,6 +216,7 @@ static void on_message(struct agent *agent, const struct agent_hdr *hdr, const u
 	case AGENT_STARTED:
 	case AGENT_FAILED:
 	case AGENT_EXITED:
+	case AGENT_NOTICE:
 		on_app(agent, hdr, p);
 		break;
 	case AGENT_FATAL:

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "vmm/agent_proto.h"
+#include "vmm/notice.h"
 #include "vmm/vsock.h"
 
 /*
@@ -34,6 +35,7 @@ struct agent_app {
 	enum agent_app_state state;
 	uint32_t code;	      /* AGENT_APP_FAILED: 1..255 */
 	uint32_t wait_status; /* AGENT_APP_EXITED */
+	struct notice notice; /* what it said since the reader cleared it */
 	char text[AGENT_TEXT_MAX + 1];
 };
 

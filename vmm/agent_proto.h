@@ -23,6 +23,8 @@
  *   VMM  -> init SIGNAL    app or AGENT_ALL_APPS: {u32 signal}
  *   VMM  -> init WINSIZE   app or session: {u16 rows, u16 columns}
  *   init -> VMM  FATAL     {text}: init itself can not go on; the pod ends.
+ *   init -> VMM  NOTICE    app: {text}: what the program said on its NOTIFY_SOCKET (sd_notify(3)),
+ *                          between STARTED and EXITED
  *   VMM  -> init SESSION   session (in the place of the app): {u64 cookie}: somebody wants to execute
  *                          a command in an app, see below
  *
@@ -47,6 +49,7 @@ enum agent_type {
 	AGENT_FATAL = 8,
 	AGENT_SESSION = 9,
 	AGENT_EXEC = 10, /* in a session only */
+	AGENT_NOTICE = 11,
 };
 
 struct agent_hdr {
@@ -156,8 +159,11 @@ enum plan_tag {
 	PLAN_SECCOMP = 27, /* struct sock_filter each: the program that filters system calls */
 	PLAN_OOM = 28,	   /* i32: oom_score_adj, -1000 to 1000 */
 	PLAN_LIMITS = 29,  /* struct plan_limits */
-	PLAN_MOUNT = 32,   /* * struct plan_mount, then an absolute path: has a volume there */
-	PLAN_ULIMIT = 33   /* struct plan_ulimit each: of setrlimit(2) */
+	/* * strings: argv of what runs before the program, and after it; as root */
+	PLAN_PRE_START = 30,
+	PLAN_POST_STOP = 31,
+	PLAN_MOUNT = 32, /* * struct plan_mount, then an absolute path: has a volume there */
+	PLAN_ULIMIT = 33 /* struct plan_ulimit each: of setrlimit(2) */
 };
 
 #define PLAN_SECCOMP_MAX 4096 /* instructions: BPF_MAXINSNS, more the kernel does not take */
@@ -253,8 +259,12 @@ enum plan_flags {
 	PLAN_MASK_PATHS = 1 << 5,    /* files of the kernel hidden and read only */
 	PLAN_TPM_DEVICE = 1 << 3, /* /dev/tpm0, tpmrm0 and the launch's event log; with PLAN_TPM */
 	PLAN_NUMBERS_FIRST = 1 << 6, /* ids that are numbers are not looked up as names */
+	PLAN_NOTIFY = 1 << 8,	     /* it speaks on AGENT_NOTIFY_SOCKET */
 	PLAN_PRIMARY_GROUP = 1 << 7, /* the group is the user's own, in the place of PLAN_GROUP */
 };
+
+/* A socket in the app's root, for its program with PLAN_NOTIFY. */
+#define AGENT_NOTIFY_SOCKET "/dev/notify"
 
 /* Exit codes of an app that could not be started; systemd's, as users of rkt know them. */
 #define AGENT_EXIT_CHDIR   200

@@ -24,6 +24,7 @@ struct plan_args {
 	bool interactive;	/* the single app gets our stdin */
 	bool tty;		/* ... and it is a terminal */
 	uint16_t rows, columns; /* of the terminal */
+	uint64_t watchdog_usec; /* what our own service manager allows; 0: it has no watchdog */
 };
 
 /* PLAN_FLAGS of an app. */

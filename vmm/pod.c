@@ -198,11 +198,48 @@ static int parse_string(struct json_object *section, const char *key, const char
 	return 0;
 }
 
+static int parse_handler(struct json_object *entry, struct pod_app *app, struct error *err)
+{
+	const char *name = NULL;
+	struct strv *words;
+	int r;
+
+	if (!json_object_is_type(entry, json_type_object))
+		return error_set(err, -EINVAL, "not an object");
+	r = json_get_string(entry, "name", &name, err);
+	if (r < 0)
+		return r;
+	if (name && strcmp(name, "pre-start") == 0)
+		words = &app->pre_start;
+	else if (name && strcmp(name, "post-stop") == 0)
+		words = &app->post_stop;
+	else
+		return error_set(err, -EINVAL, "neither pre-start nor post-stop");
+	if (words->n)
+		return error_set(err, -EINVAL, "there is another %s", name);
+	r = parse_words(entry, "exec", words, err);
+	if (r == 0 && (!words->n || !*words->v[0]))
+		r = error_set(err, -EINVAL, "nothing to execute for %s", name);
+	return r;
+}
+
+static int parse_handlers(struct json_object *section, struct pod_app *app, struct error *err)
+{
+	struct json_object *list = NULL;
+	int r = json_get_array(section, "eventHandlers", &list, err);
+
+	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++) {
+		r = parse_handler(json_object_array_get_idx(list, i), app, err);
+		if (r < 0)
+			error_wrap(err, "eventHandlers[%zu]", i);
+	}
+	return r;
+}
+
 static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct json_object *section,
 			     struct error *err)
 {
 	cleanup_strv struct strv notes = STRV_INIT;
-	struct json_object *handlers = NULL;
 	int r;
 
 	if ((r = parse_words(section, "exec", &app->exec, err)) < 0 ||
@@ -212,7 +249,7 @@ static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct j
 	    (r = parse_gids(app, section, err)) < 0 ||
 	    (r = parse_environment(app, section, err)) < 0 ||
 	    (r = isolators_parse(section, &app->iso, &notes, err)) < 0 ||
-	    (r = json_get_array(section, "eventHandlers", &handlers, err)) < 0)
+	    (r = parse_handlers(section, app, err)) < 0)
 		return r;
 	if (!app->exec.n || !*app->exec.v[0])
 		return error_set(err, -EINVAL, "nothing to execute; name a program with --exec");
@@ -221,8 +258,6 @@ static int parse_app_section(struct pod_spec *pod, struct pod_app *app, struct j
 				 app->workdir);
 	for (size_t i = 0; i < notes.n; i++)
 		pod_note(pod, "app %s: %s", app->name, notes.v[i]);
-	if (handlers && json_object_array_length(handlers))
-		pod_note(pod, "app %s: event handlers are not run", app->name);
 	return 0;
 }
 
@@ -296,6 +331,20 @@ static bool is_docker(struct json_object *annotations)
 	return false;
 }
 
+static int parse_notify(struct json_object *annotations, bool *ret, struct error *err)
+{
+	const char *value = NULL;
+	int r = find_annotation(annotations, POD_ANNOTATION_NOTIFY, &value, err);
+
+	if (r < 0 || !value)
+		return r;
+	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+		return error_set(err, -EINVAL, "annotation %s: \"%s\" is neither true nor false",
+				 POD_ANNOTATION_NOTIFY, value);
+	*ret = strcmp(value, "true") == 0;
+	return 0;
+}
+
 static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_object *entry,
 		     struct error *err)
 {
@@ -320,7 +369,8 @@ static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_obje
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stdin", &app->in, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stdout", &app->out, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stderr", &app->errout, err)) < 0 ||
-	    (r = parse_tpm(annotations, &app->tpm, err)) < 0)
+	    (r = parse_tpm(annotations, &app->tpm, err)) < 0 ||
+	    (r = parse_notify(annotations, &app->notify, err)) < 0)
 		return error_wrap(err, "app %s", name);
 	app->docker = is_docker(annotations);
 	return 0;
@@ -392,6 +442,8 @@ void pod_free(struct pod_spec *pod)
 		free(app->name);
 		strv_free(&app->exec);
 		strv_free(&app->env);
+		strv_free(&app->pre_start);
+		strv_free(&app->post_stop);
 		free(app->user);
 		free(app->group);
 		free(app->workdir);

@@ -32,6 +32,9 @@
 /* An app whose image was made for Docker has annotations that begin with it. */
 #define POD_ANNOTATION_DOCKER "appc.io/docker/"
 
+/* An app that says when it is ready, as systemd's services do, has this, "true". */
+#define POD_ANNOTATION_NOTIFY "appc.io/executor/supports-systemd-notify"
+
 /* How one of an app's standard streams is connected (rkt-behaviour.md section 7.9). */
 enum pod_stdio {
 	POD_STDIO_LOG = 0, /* output: to ours. Input: /dev/null */
@@ -43,7 +46,8 @@ enum pod_stdio {
 struct pod_app {
 	char *name;
 	struct strv exec;
-	struct strv env; /* NAME=value, with the defaults of section 7.5 */
+	struct strv env;		  /* NAME=value, with the defaults of section 7.5 */
+	struct strv pre_start, post_stop; /* argv of event handlers; empty: none */
 	char *user, *group, *workdir;
 	uint32_t *gids;
 	size_t ngids;
@@ -51,7 +55,8 @@ struct pod_app {
 	uint8_t *filter; /* of its system calls, struct sock_filter each; made by pod_filters() */
 	size_t filter_len;
 	bool readonly_root;
-	bool tpm; /* it asks for the TPM: annotation tripod/tpm */
+	bool tpm;    /* it asks for the TPM: annotation tripod/tpm */
+	bool notify; /* it says when it is ready */
 	enum pod_stdio in, out, errout;
 	struct pod_mount *mounts;
 	unsigned nmounts;

@@ -127,8 +127,18 @@ static void report_app(struct podrun *run, unsigned i)
 		stop_apps(run, SIGTERM);
 }
 
+static int say_ready(struct podrun *run, struct error *err)
+{
+	int r = stage1_write_ready(AT_FDCWD, err);
+
+	if (r == 0)
+		notify_send(&run->notify, "READY=1");
+	return r;
+}
+
 static int progress(struct podrun *run, struct error *err)
 {
+	podready_look(run, clock_now_ns());
 	for (unsigned i = 0; i < run->pod.napps; i++)
 		report_app(run, i);
 	if (run->agent.state == AGENT_DEAD && run->phase < PHASE_STREAMS)
@@ -136,15 +146,14 @@ static int progress(struct podrun *run, struct error *err)
 	if (run->phase == PHASE_BOOT && run->agent.state == AGENT_TALKING) {
 		run->hello_insns = show_phase(run, "boot", run->guest->machine->vcpus.first_run_ns);
 		run->phase = PHASE_START;
-		run->deadline_ns = deadline(POD_START_DEADLINE_MS);
+		run->deadline_ns = podready_waits(run) ? 0 : deadline(POD_START_DEADLINE_MS);
 	}
-	if (run->phase == PHASE_START && agent_all_started(&run->agent)) {
+	if (run->phase == PHASE_START && podready_started(run)) {
 		run->started_insns = show_phase(run, "start", run->mark_ns);
 		run->phase = PHASE_RUN;
 		run->deadline_ns = 0;
-		if (stage1_write_ready(AT_FDCWD, err) < 0)
+		if (podready_is(run) && say_ready(run, err) < 0)
 			return err->code;
-		notify_send(&run->notify, "READY=1");
 	}
 	if (run->phase == PHASE_RUN && agent_all_ended(&run->agent)) {
 		show_phase(run, "run", run->mark_ns);
@@ -165,7 +174,7 @@ static int on_deadline(struct podrun *run, struct error *err)
 {
 	uint64_t now = clock_now_ns();
 
-	notify_watchdog(&run->notify, now);
+	podready_watchdog(run, now);
 	if (run->stop_deadline_ns && now >= run->stop_deadline_ns && run->phase < PHASE_STREAMS) {
 		log_warn("the apps did not end within %d s; killing them",
 			 POD_STOP_DEADLINE_MS / 1000);
@@ -203,6 +212,8 @@ static int timeout_ms(const struct podrun *run)
 		at = MIN(at, run->stop_deadline_ns);
 	if (run->notify.period_ns)
 		at = MIN(at, run->notify.next_ns);
+	if (run->ready.tell_ns)
+		at = MIN(at, run->ready.tell_ns);
 	if (at == UINT64_MAX)
 		return -1;
 	now = clock_now_ns();
@@ -509,8 +520,9 @@ static void finish(struct podrun *run)
 	vsock_lock(run->guest->vsock);
 	streams_finish(run->streams);
 	vsock_unlock(run->guest->vsock);
-	for (unsigned i = 0; i < run->pod.napps; i++)
-		if (!run->reported[i] && run->agent.apps[i].state == AGENT_APP_RUNNING)
+	/* one that is not started yet may be in its pre-start handler */
+	for (unsigned i = 0; i < run->pod.napps && run->phase > PHASE_BOOT; i++)
+		if (!run->reported[i] && run->agent.apps[i].state <= AGENT_APP_RUNNING)
 			write_status(run, i, 128 + SIGKILL);
 }
 

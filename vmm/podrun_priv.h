@@ -32,6 +32,19 @@ enum phase {
 	PHASE_DONE,
 };
 
+/* What the apps have said that the service manager is to hear (podready.c). */
+struct podready {
+	struct {
+		bool ready, watched, hung;
+		uint64_t alive_ns; /* its watchdog was fed */
+	} app[PLAN_APPS_MAX];
+	bool stopping, has_status;
+	uint64_t extend;
+	unsigned teller; /* the app whose status it is */
+	char status[NOTICE_STATUS_MAX + 1];
+	uint64_t told_ns, tell_ns; /* when it was told last, is to be told; 0: nothing to tell */
+};
+
 struct podrun {
 	const struct stage1_args *args;
 	struct shape shape;
@@ -51,6 +64,7 @@ struct podrun {
 	struct tty tty;
 	struct notify notify;
 	struct podshares shares;
+	struct podready ready;
 	struct tpm *tpm; /* NULL: none is wanted */
 	int sigfd;
 
@@ -75,6 +89,17 @@ int podrun_set_up(struct podrun *run, struct error *err) __attribute__((nonnull)
 
 /* Do what a control client asks for. */
 void podrun_control(struct podrun *run, uint32_t client) __attribute__((nonnull));
+
+/*
+ * podready.c. waits: starting the apps takes as long as they want. started: nobody has to be waited
+ * for; is: and all are ready. look: take what the apps have said, and tell the manager, now or when
+ * ready.tell_ns says. watchdog: feed it if it is time.
+ */
+bool podready_waits(const struct podrun *run) __attribute__((nonnull));
+bool podready_started(const struct podrun *run) __attribute__((nonnull));
+bool podready_is(const struct podrun *run) __attribute__((nonnull));
+void podready_look(struct podrun *run, uint64_t now) __attribute__((nonnull));
+void podready_watchdog(struct podrun *run, uint64_t now) __attribute__((nonnull));
 
 /*
  * podtpm.c. start: beside the machine's set-up. hold: keep the plan back until the launch is

@@ -120,6 +120,7 @@ static int make_plan(struct podrun *run, struct error *err)
 	struct plan_args *args = &run->plan_args;
 
 	*args = run->shape.plan;
+	args->watchdog_usec = run->notify.period_ns * 2 / 1000;
 	args->tty = args->interactive && isatty(STDIN_FILENO);
 	if (args->interactive && run->pod.napps > 1)
 		return error_set(err, -EINVAL, "--interactive is for pods with a single app");

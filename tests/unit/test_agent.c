@@ -160,6 +160,10 @@ static void the_apps_lives_are_followed(void **state)
 	assert_false(agent_all_started(&t->agent));
 	say(t, AGENT_STARTED, 0, NULL, 0);
 	assert_int_equal(t->agent.apps[0].state, AGENT_APP_RUNNING);
+	say(t, AGENT_NOTICE, 0, "STATUS=up", 9);
+	say(t, AGENT_NOTICE, 0, "READY=1\n", 8);
+	assert_true(t->agent.apps[0].notice.ready);
+	assert_string_equal(t->agent.apps[0].notice.status, "up");
 	memcpy(failed, &code, 4);
 	memcpy(failed + 4, "Error: no", 9);
 	say(t, AGENT_FAILED, 1, failed, 13);
@@ -273,6 +277,7 @@ static void what_is_out_of_order_ends_the_conversation(void **state)
 		{true, AGENT_STARTED, 0, 1}, /* with a payload */
 		{true, AGENT_EXITED, 0, 4},  /* before it started */
 		{true, AGENT_FAILED, 0, 3},  /* without a code */
+		{true, AGENT_NOTICE, 0, 3},  /* before it started */
 		{true, AGENT_PLAN, 0, 0},    /* which is ours to send */
 		{true, AGENT_SIGNAL, 0, 4},
 		{true, 0, 0, 0},

@@ -114,6 +114,9 @@ static void a_plan_is_decoded_whole(void **state)
 	u32(&w, PLAN_OOM, (uint32_t)-1000);
 	record(&w, PLAN_LIMITS, &limits, sizeof(limits));
 	record(&w, PLAN_ULIMIT, ulimits, sizeof(ulimits));
+	string(&w, PLAN_POST_STOP, "/post");
+	string(&w, PLAN_PRE_START, "/pre");
+	string(&w, PLAN_POST_STOP, "");
 	app(&w, "db");
 
 	assert_int_equal(decode(&w, &plan, &why), 0);
@@ -132,6 +135,13 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_string_equal(web->envp[0], "A=1");
 	assert_string_equal(web->envp[1], "");
 	assert_null(web->envp[2]);
+	assert_string_equal(web->pre_start[0], "/pre");
+	assert_null(web->pre_start[1]);
+	assert_string_equal(web->post_stop[0], "/post");
+	assert_string_equal(web->post_stop[1], "");
+	assert_null(web->post_stop[2]);
+	assert_int_equal(web->npre, 1);
+	assert_int_equal(web->npost, 2);
 	assert_string_equal(web->user, "nobody");
 	assert_string_equal(web->group, "nogroup");
 	assert_string_equal(web->workdir, "/srv");
@@ -161,6 +171,8 @@ static void a_plan_is_decoded_whole(void **state)
 	assert_string_equal(db->argv[0], "/bin/true");
 	assert_null(db->argv[1]);
 	assert_null(db->envp[0]);
+	assert_null(db->pre_start[0]);
+	assert_null(db->post_stop[0]);
 	assert_string_equal(db->user, "0");
 	assert_string_equal(db->group, "0");
 	assert_string_equal(db->workdir, "/");

@@ -107,6 +107,25 @@ static void isolators_size_the_machine_and_bound_capabilities(void **state)
 	pod_free(&pod);
 }
 
+static void handlers_and_readiness_are_the_apps(void **state)
+{
+	struct pod_spec pod;
+
+	(void)state;
+	parse(POD("{\"name\":\"a\",\"image\":{\"id\":\"sha512-ab\"},\"annotations\":["
+		  "{\"name\":\"appc.io/executor/supports-systemd-notify\",\"value\":\"true\"}],"
+		  "\"app\":{\"exec\":[\"/x\"],\"user\":\"0\",\"group\":\"0\",\"eventHandlers\":["
+		  "{\"name\":\"post-stop\",\"exec\":[\"/post\"]},"
+		  "{\"name\":\"pre-start\",\"exec\":[\"/pre\",\"-v\"]}]}}"),
+	      &pod);
+	assert_int_equal(pod.apps[0].pre_start.n, 2);
+	assert_string_equal(pod.apps[0].pre_start.v[1], "-v");
+	assert_int_equal(pod.apps[0].post_stop.n, 1);
+	assert_true(pod.apps[0].notify);
+	assert_int_equal(pod.notes.n, 0);
+	pod_free(&pod);
+}
+
 /* Walk the records of a plan, looking for the nth of a tag. */
 static const uint8_t *record(const uint8_t *plan, size_t len, uint16_t tag, unsigned nth,
 			     uint32_t *ret_len)
@@ -242,6 +261,18 @@ static void hostile_manifests_are_refused_with_a_reason(void **state)
 		 "NUL"},
 		{POD(APP(",\"workingDirectory\":\"rel\"")), "not absolute"},
 		{POD(APP(",\"supplementaryGIDs\":[-1]")), "group id"},
+		{POD(APP(",\"eventHandlers\":[7]")), "not an object"},
+		{POD(APP(",\"eventHandlers\":[{\"exec\":[\"/x\"]}]")), "neither pre-start nor"},
+		{POD(APP(",\"eventHandlers\":[{\"name\":\"pre-start\"}]")), "nothing to execute"},
+		{POD(APP(",\"eventHandlers\":[{\"name\":\"post-stop\",\"exec\":[\"\"]}]")),
+		 "nothing to execute"},
+		{POD(APP(",\"eventHandlers\":[{\"name\":\"pre-start\",\"exec\":[\"/x\"]},"
+			 "{\"name\":\"pre-start\",\"exec\":[\"/y\"]}]")),
+		 "there is another"},
+		{POD("{\"name\":\"a\",\"annotations\":[{\"name\":"
+		     "\"appc.io/executor/supports-systemd-notify\",\"value\":\"on\"}],\"app\":{"
+		     "\"exec\":[\"/x\"],\"user\":\"0\",\"group\":\"0\"}}"),
+		 "neither true nor false"},
 		{POD(APP(",\"supplementaryGIDs\":[4294967296]")), "group id"},
 		{POD(APP(",\"environment\":[{\"name\":\"A=B\"}]")), "bad environment variable"},
 		{POD(APP(",\"environment\":[{\"name\":\"A\"},{\"name\":\"A\"}]")), "twice"},
@@ -474,6 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plain_app_gets_the_defaults),
 		cmocka_unit_test(the_apps_own_environment_wins_over_defaults_but_not_its_name),
+		cmocka_unit_test(handlers_and_readiness_are_the_apps),
 		cmocka_unit_test(isolators_size_the_machine_and_bound_capabilities),
 		cmocka_unit_test(limits_are_what_control_groups_take),
 		cmocka_unit_test(every_app_has_a_filter_of_its_own_in_the_plan),
