@@ -19,8 +19,10 @@
 #include "stage0/acname.h"
 #include "stage0/image_manifest.h"
 #include "stage0/network.h"
+#include "stage0/pod_file.h"
 #include "stage0/rate.h"
 #include "stage0/stage1.h"
+#include "stage0/volume.h"
 
 #define ENV_FILE_MAX (1 << 20) /* bytes; execve takes 2 MiB in all */
 #define HOSTNAME_MAX 64	       /* bytes, the kernel's limit */
@@ -49,6 +51,9 @@ const struct option launch_image_options[] = {
 	 .help = "give the apps our own environment where they have no value of their own"},
 	{"memory", OPT_STRING, APP(memory), .arg = "QUANTITY",
 	 .help = "memory limit of the app, such as 512M or 1Gi"},
+	{"mount", OPT_LIST, APP(mounts), .early = offsetof(struct launch_options, mounts),
+	 .arg = "volume=NAME,target=PATH",
+	 .help = "mount a volume in the app; before the first image: in all (repeatable)"},
 	{"name", OPT_STRING, APP(name), .arg = "NAME",
 	 .help = "name of the app (default: the last part of the image's name)"},
 	{"no-overlay", OPT_BOOL, POD(no_overlay),
@@ -56,6 +61,9 @@ const struct option launch_image_options[] = {
 	FETCHING_NO_STORE(struct launch_options, fetching),
 	{"oom-score-adj", OPT_STRING, APP(oom_score_adj), .arg = "N",
 	 .help = "how likely the app is killed when memory runs out: -1000 to 1000"},
+	{"pod-manifest", OPT_STRING, POD(pod_manifest), .arg = "FILE",
+	 .help = "make the pod that this file describes, of images in the store, and take no "
+		 "images"},
 	{"port", OPT_LIST, POD(ports), .arg = "NAME:[HOSTIP:]HOSTPORT",
 	 .help = "publish an app's port, by its name in the image or by number, such as 80:8080 or "
 		 "53/udp:5353 (repeatable)"},
@@ -95,6 +103,10 @@ const struct option launch_image_options[] = {
 	 .help = "add a user annotation to the app (repeatable)"},
 	{"user-label", OPT_KEYVALS, APP(user_labels), .arg = "NAME=VALUE",
 	 .help = "add a user label to the app (repeatable)"},
+	{"volume", OPT_LIST, POD(volumes), .arg = "NAME,kind=host|empty,KEY=VALUE...",
+	 .help = "declare a volume: host, with source=PATH and maybe recursive=BOOL; or empty, "
+		 "maybe "
+		 "with mode=MODE, uid=N, gid=N; both maybe with readOnly=BOOL (repeatable)"},
 	{"working-dir", OPT_STRING, APP(working_dir), .arg = "PATH",
 	 .help = "working directory of the app"},
 	{.name = NULL},
@@ -141,7 +153,7 @@ const struct option launch_run_options[] = {
 
 void launch_free(struct launch *launch)
 {
-	for (size_t i = 0; launch->apps && i < launch->images.n; i++) {
+	for (size_t i = 0; launch->apps && i < launch->napps; i++) {
 		json_object_put(launch->apps[i].image);
 		free((char *)launch->apps[i].key);
 		free(launch->apps[i].name);
@@ -209,17 +221,58 @@ static int check_hostname(const char *name, struct error *err)
 	return 0;
 }
 
+/* What is said of volumes, before images are looked for. */
+static int check_volumes(struct launch *launch, struct error *err)
+{
+	cleanup_json struct json_object *volumes = json_object_new_array();
+	const struct strv none = STRV_INIT;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < launch->opts->volumes.n; i++)
+		r = volume_add(volumes, launch->opts->volumes.v[i], err);
+	for (size_t i = 0; r == 0 && i <= launch->images.n; i++) {
+		cleanup_json struct json_object *mounts = NULL;
+
+		r = mounts_build(volumes, i ? &launch->images.v[i - 1].mounts : &none,
+				 &launch->opts->mounts, &mounts, err);
+	}
+	launch->napps = launch->images.n;
+	return r;
+}
+
+/* The manifest is given: nothing else may be that is in a manifest. */
+static int take_pod_file(struct launch *launch, struct error *err)
+{
+	const struct launch_options *opts = launch->opts;
+	struct json_object *apps = NULL;
+	int r;
+
+	if (launch->images.n || opts->ports.n || opts->volumes.n || opts->mounts.n ||
+	    opts->set_env.n || opts->set_env_file.n || opts->inherit_env)
+		return error_set(err, -EINVAL,
+				 "conflicting flags set with --pod-manifest (see --help)");
+	r = pod_file_read(opts->pod_manifest, &launch->manifest, err);
+	if (r == 0)
+		r = json_get_array(launch->manifest, "apps", &apps, err);
+	if (r == 0)
+		launch->napps = apps ? json_object_array_length(apps) : 0;
+	return r;
+}
+
 /* All that can be said before anything is done. */
 static int check_request(struct launch *launch, struct error *err)
 {
-	int r;
+	int r = launch->opts->pod_manifest ? take_pod_file(launch, err)
+					   : check_volumes(launch, err);
 
-	if (launch->images.n == 0)
+	if (r < 0)
+		return r;
+	if (launch->images.n == 0 && !launch->opts->pod_manifest)
 		return error_set(err, -EINVAL, "no image is named");
 	r = stage1_choice_check(&launch->opts->stage1, err);
 	if (r == 0)
 		r = fetching_parse(&launch->opts->fetching, &launch->fetching, err);
-	return r < 0 ? r : launch_check_run(launch, launch->images.n, err);
+	return r < 0 ? r : launch_check_run(launch, launch->napps, err);
 }
 
 /* The checked manifest of an image in the store. */
@@ -253,6 +306,17 @@ static int find_stage1(struct launch *launch, struct error *err)
 	return r < 0 ? error_wrap(err, "stage1") : 0;
 }
 
+/* The manifest of an app's image, whose key is known. */
+static int load_image(struct launch *launch, const char *what, struct pod_app *app,
+		      struct error *err)
+{
+	int r = load_manifest(launch, what, app->key, &app->image, err);
+
+	if (r == 0 && image_manifest_runnable(app->image, err) < 0)
+		r = error_wrap(err, "%s", what);
+	return r;
+}
+
 static int find_image(struct launch *launch, size_t i, struct error *err)
 {
 	const struct app_request *request = &launch->images.v[i];
@@ -264,23 +328,40 @@ static int find_image(struct launch *launch, size_t i, struct error *err)
 		return r;
 	launch->apps[i].request = request;
 	launch->apps[i].key = xstrdup(key);
-	r = load_manifest(launch, request->image, key, &launch->apps[i].image, err);
-	if (r == 0 && image_manifest_runnable(launch->apps[i].image, err) < 0)
-		r = error_wrap(err, "%s", request->image);
+	return load_image(launch, request->image, &launch->apps[i], err);
+}
+
+/* The image of an app of --pod-manifest, and the app as the two say. */
+static int find_pod_file_image(struct launch *launch, size_t i, struct error *err)
+{
+	cleanup_strv struct strv warnings = STRV_INIT;
+	struct pod_app *app = &launch->apps[i];
+	int r = pod_file_image(launch->manifest, i, launch->store, app, err);
+
+	if (r == 0)
+		r = load_image(launch, app->name, app, err);
+	if (r == 0)
+		r = pod_file_complete(launch->manifest, i, app, &warnings, err);
+	for (size_t k = 0; r == 0 && k < warnings.n; k++)
+		log_warn("%s: %s", app->name, warnings.v[k]);
 	return r;
 }
 
 static int find_images(struct launch *launch, struct error *err)
 {
-	launch->apps = xcalloc(launch->images.n, sizeof(*launch->apps));
-	for (size_t i = 0; i < launch->images.n; i++) {
-		int r = find_image(launch, i, err);
+	const bool given = launch->opts->pod_manifest;
+
+	launch->apps = xcalloc(launch->napps ? launch->napps : 1, sizeof(*launch->apps));
+	for (size_t i = 0; i < launch->napps; i++) {
+		int r = given ? find_pod_file_image(launch, i, err) : find_image(launch, i, err);
 
 		if (r < 0)
 			return r;
 	}
-	return pod_manifest_build(&launch->request, launch->apps, launch->images.n,
-				  &launch->manifest, err);
+	if (given)
+		return 0;
+	return pod_manifest_build(&launch->request, launch->apps, launch->napps, &launch->manifest,
+				  err);
 }
 
 /* The UUID without a newline, put in place whole; written to, if it is no regular file. */
@@ -313,6 +394,8 @@ int launch_parse(struct launch *launch, const struct option *table, const struct
 	launch->request.gid = getegid();
 	launch->request.set_env = launch->opts->set_env; /* borrowed */
 	launch->request.ports = launch->opts->ports;	 /* borrowed */
+	launch->request.volumes = launch->opts->volumes; /* borrowed */
+	launch->request.mounts = launch->opts->mounts;	 /* borrowed */
 	r = globals_apply(launch->globals, err);
 	if (r == 0)
 		r = check_request(launch, err);
@@ -352,7 +435,7 @@ int launch_prepare(struct launch *launch, struct error *err)
 		r = save_uuid(launch->opts->uuid_file_save, launch->pod.uuid, err);
 	if (r == 0)
 		r = prepare_pod(&launch->pods, &launch->pod, launch->store, &launch->stage1,
-				launch->apps, launch->images.n, launch->manifest, err);
+				launch->apps, launch->napps, launch->manifest, err);
 	return r;
 }
 
@@ -455,8 +538,13 @@ int launch_exec(struct launch *launch, struct error *err)
 	cleanup_free char *hostname = xasprintf("rkt-%s", launch->pod.uuid);
 	cleanup_strv struct strv argv = STRV_INIT;
 	struct stage1_run how;
-	int r = how_to_run(launch, hostname, &how, err);
+	int r;
 
+	if (launch->napps == 0)
+		return error_set(err, -EINVAL, "pod must contain at least one application");
+	r = launch->manifest ? volumes_check_sources(launch->manifest, err) : 0;
+	if (r == 0)
+		r = how_to_run(launch, hostname, &how, err);
 	if (r == 0 && how.mds_token)
 		r = mds_register(&launch->pods, &launch->pod, err);
 	if (r == 0)

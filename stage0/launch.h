@@ -31,10 +31,13 @@ struct launch_options {
 	bool inherit_env;
 	bool interactive;
 	bool mds_register;
+	struct strv mounts; /* of all images */
 	bool no_overlay;
+	char *pod_manifest;
 	bool quiet;
 	struct strv set_env;
 	struct strv set_env_file;
+	struct strv volumes;
 	struct stage1_choice stage1;
 	struct fetching_options fetching;
 	struct tpm_options tpm;
@@ -54,7 +57,8 @@ struct launch {
 	struct store *store;
 	struct fetching fetching;
 	struct stage1_image stage1;
-	struct pod_app *apps; /* as many as images */
+	struct pod_app *apps; /* as many as images, or as in --pod-manifest */
+	size_t napps;
 	struct json_object *manifest;
 	struct dns dns;
 	char mds_token[MDS_TOKEN_LEN + 1];

@@ -177,7 +177,7 @@ int option_parse_word(char *const *words, size_t nwords, size_t *at, const struc
 	}
 	if (!option)
 		return error_set(err, -EINVAL, "unknown flag: --%.*s", (int)len, name);
-	if (option->app) {
+	if (option->app && (app_base || !option->early)) {
 		if (!app_base)
 			return error_set(err, -EINVAL, "--%s must follow the image it is for",
 					 option->name);
@@ -192,6 +192,10 @@ int option_parse_word(char *const *words, size_t nwords, size_t *at, const struc
 		value = words[++*at];
 	}
 	++*at;
+	if (option->app && !app_base) {
+		strv_add((struct strv *)((char *)base + option->early), value);
+		return 0;
+	}
 	return option_set_value(option, base, value, err);
 }
 
@@ -250,6 +254,8 @@ void options_free(const struct option *table, void *base, bool app)
 	while ((o = next_entry(&walk))) {
 		char *field = (char *)base + o->offset;
 
+		if (o->early && !app)
+			strv_free((struct strv *)((char *)base + o->early));
 		if (o->app != app || o->type == OPT_BOOL)
 			continue;
 		if (o->type == OPT_STRING) {

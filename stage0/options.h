@@ -31,10 +31,11 @@ struct option {
 		*noopt;	 /* OPT_STRING that takes its value only with '=': value of the bare flag */
 	const char *arg; /* placeholder of the value for the manual; NULL for a boolean */
 	const char *help;
-	bool app;	     /* belongs to the image before it; offset is in struct app_request */
-	bool explicit_value; /* OPT_BOOL that must be given a value */
-	char letter;	     /* OPT_BOOL that may be given as -X, too */
-	bool (*only)(void);  /* the option is there only if that says so; NULL: always */
+	bool app;     /* belongs to the image before it; offset is in struct app_request */
+	size_t early; /* app, OPT_LIST: before the first image it is for all, and goes there; 0: not */
+	bool explicit_value;	      /* OPT_BOOL that must be given a value */
+	char letter;		      /* OPT_BOOL that may be given as -X, too */
+	bool (*only)(void);	      /* the option is there only if that says so; NULL: always */
 	const struct option *include; /* in an entry without a name: a table that includes none */
 };
 

@@ -11,6 +11,7 @@
 #include "common/file.h"
 #include "common/util.h"
 #include "stage0/image_manifest.h"
+#include "stage0/volume.h"
 
 #define NUMBER_MAX 32 /* bytes of a file that holds a decimal number */
 #define READY_MAX  16 /* bytes of the link that says "ready" */
@@ -109,7 +110,7 @@ static int read_app(const struct pod *pod, struct json_object *entry, const stru
 	cleanup_free char *status = NULL;
 	struct json_object *image = NULL;
 	unsigned long long code = 0;
-	struct app_info app = {.name = NULL};
+	struct app_info app = {.entry = entry};
 	int r;
 
 	if (!json_object_is_type(entry, json_type_object))
@@ -239,7 +240,7 @@ static void copy_member(struct json_object *to, const char *to_key, struct json_
 
 static struct json_object *app_json(const struct pod_info *info, const struct app_info *app)
 {
-	struct json_object *obj = json_object_new_object();
+	struct json_object *obj = json_object_new_object(), *mounts;
 
 	json_add_string(obj, "name", app->name);
 	json_add_string(obj, "state", app->state);
@@ -253,6 +254,9 @@ static struct json_object *app_json(const struct pod_info *info, const struct ap
 		json_add_int(obj, "exit_code", app->exit_code);
 	if (app->image_id)
 		json_add_string(obj, "image_id", app->image_id);
+	mounts = mounts_show(info->manifest, app->entry);
+	if (mounts)
+		json_add(obj, "mounts", mounts);
 	copy_member(obj, "user_annotations", app->app, "userAnnotations");
 	copy_member(obj, "user_labels", app->app, "userLabels");
 	return obj;

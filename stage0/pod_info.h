@@ -14,6 +14,7 @@
  */
 
 struct app_info {
+	struct json_object *entry; /* in the manifest */
 	const char *name;
 	char *image_name;     /* NAME or NAME:VERSION */
 	const char *image_id; /* or NULL */

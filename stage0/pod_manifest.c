@@ -16,6 +16,7 @@
 #include "stage0/isolator.h"
 #include "stage0/network.h"
 #include "stage0/options.h"
+#include "stage0/volume.h"
 
 /* The app's name: --name, or the last component of the image's name made valid. */
 static int app_name(const struct pod_app *app, char **ret, struct error *err)
@@ -379,14 +380,16 @@ static int app_annotations(const struct pod_app *app, struct json_object **ret, 
 }
 
 static int runtime_app(const struct pod_request *pod, const struct pod_app *app,
-		       struct json_object **ret, struct error *err)
+		       struct json_object *volumes, struct json_object **ret, struct error *err)
 {
-	cleanup_json struct json_object *section = NULL, *annotations = NULL;
+	cleanup_json struct json_object *section = NULL, *annotations = NULL, *mounts = NULL;
 	struct json_object *entry, *image, *name, *labels = NULL;
 	int r = build_app(pod, app, &section, err);
 
 	if (r == 0)
 		r = app_annotations(app, &annotations, err);
+	if (r == 0)
+		r = mounts_build(volumes, &app->request->mounts, &pod->mounts, &mounts, err);
 	if (r < 0)
 		return r;
 	image = json_object_new_object();
@@ -401,7 +404,7 @@ static int runtime_app(const struct pod_request *pod, const struct pod_app *app,
 	json_add(entry, "app", take_ptr(section));
 	if (app->request->readonly_rootfs)
 		json_add_bool(entry, "readOnlyRootFS", true);
-	json_add(entry, "mounts", json_object_new_array());
+	json_add(entry, "mounts", take_ptr(mounts));
 	json_add(entry, "annotations", take_ptr(annotations));
 	*ret = entry;
 	return 0;
@@ -429,26 +432,30 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 		       struct json_object **ret, struct error *err)
 {
 	cleanup_json struct json_object *doc = json_object_new_object(), *reread = NULL;
-	struct json_object *list = json_object_new_array(), *annotations, *ports;
-	int r;
+	struct json_object *list = json_object_new_array(), *annotations, *ports, *volumes;
+	int r = 0;
 
 	json_add_string(doc, "acVersion", APPC_VERSION);
 	json_add_string(doc, "acKind", "PodManifest");
 	json_add(doc, "apps", list);
 	if (n > POD_APPS_MAX)
 		return error_set(err, -E2BIG, "a pod can have %d apps, not %zu", POD_APPS_MAX, n);
-	r = name_apps(apps, n, err);
+	volumes = pod->volumes.n ? json_object_new_array() : NULL;
+	json_add(doc, "volumes", volumes);
+	for (size_t i = 0; r == 0 && i < pod->volumes.n; i++)
+		r = volume_add(volumes, pod->volumes.v[i], err);
+	if (r == 0)
+		r = name_apps(apps, n, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct json_object *app = NULL;
 
-		r = runtime_app(pod, &apps[i], &app, err);
+		r = runtime_app(pod, &apps[i], volumes, &app, err);
 		if (r < 0)
 			return error_wrap(err, "%s", apps[i].request->image);
 		json_object_array_add(list, app);
 	}
 	if (r < 0)
 		return r;
-	json_add(doc, "volumes", NULL);
 	json_add(doc, "isolators", NULL);
 	annotations = json_object_new_array();
 	json_object_array_add(annotations, nameval("coreos.com/rkt/stage1/mutable", "false"));

@@ -42,6 +42,7 @@ struct app_request {
 	char *seccomp;
 	char *cpu_shares;
 	char *oom_score_adj;
+	struct strv mounts; /* volume=V,target=PATH */
 	char *signature; /* the file of its signature */
 };
 
@@ -51,6 +52,8 @@ struct pod_request {
 	struct strv set_env_file; /* K=V, read from files */
 	struct strv inherit_env;  /* K=V: only where nothing else sets K */
 	struct strv ports;	  /* NAME:[HOSTIP:]HOSTPORT */
+	struct strv volumes;	  /* NAME,kind=... */
+	struct strv mounts;	  /* of all apps */
 	unsigned uid, gid;	  /* the caller's, for images without an app */
 };
 
