@@ -54,6 +54,16 @@
 #define LOG_MAX	       (64 * 1024) /* bytes it may say: a guest can make it complain for ever */
 #define END_TIMEOUT_MS 2000
 
+/*
+ * Extended attributes: user's own pass, capabilities that the guest gives to a file mean something in
+ * guests alone, others there are none.
+ */
+#define XATTRS                                                                                     \
+	":prefix:all:security.capability:user.virtiofs.:"                                          \
+	":bad:client:user.virtiofs.::"                                                             \
+	":ok:all:user.::"                                                                          \
+	":unsupported:all:::"
+
 /* What the child needs to know. */
 struct source {
 	const struct virtiofsd_share *share;
@@ -351,8 +361,7 @@ static int run(struct virtiofsd *server, const struct source *source, const char
 		"-o",
 		"modcaps=-mknod:-setfcap",
 		"-o",
-		"xattr,xattrmap=:prefix:all:security.capability:user.virtiofs.:"
-		":bad:client:user.virtiofs.:::ok:all:user.:::unsupported:all:::",
+		"xattr,xattrmap=" XATTRS,
 		"-o",
 	};
 	cleanup_strv struct strv argv = STRV_INIT;
