@@ -297,18 +297,29 @@ static void check_limits(struct diagnosis *d)
 	}
 }
 
-/* Programs other packages bring. Nothing calls them yet. */
+/* Programs other packages bring. */
 static void check_helpers(struct diagnosis *d)
 {
 	static const struct {
-		const char *name, *package;
-		const char *paths[3];
+		const char *name, *package, *without;
+		const char *paths[4];
 	} helpers[] = {
-		{"swtpm", "swtpm", {"/usr/bin/swtpm", "/usr/local/bin/swtpm", NULL}},
+		{"swtpm",
+		 "swtpm",
+		 "pods have no TPM",
+		 {"/usr/bin/swtpm", "/usr/local/bin/swtpm", NULL}},
 		{"virtiofsd",
 		 "qemu-system-common",
+		 "pods have no directories of the host",
 		 {"/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", NULL}},
-		{"passt", "passt", {"/usr/bin/passt", "/usr/local/bin/passt", NULL}},
+		{"passt",
+		 "passt",
+		 "pods of users who are not root need --net=none",
+		 {"/usr/bin/passt", "/usr/local/bin/passt", NULL}},
+		{"CNI plugins",
+		 "containernetworking-plugins",
+		 "pods of root need --net=none",
+		 {"/usr/lib/cni/ptp", "/opt/cni/bin/ptp", "/usr/lib/rkt/plugins/net/ptp", NULL}},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++) {
@@ -320,8 +331,8 @@ static void check_helpers(struct diagnosis *d)
 		if (found)
 			add(d, helpers[i].name, VERDICT_OK, "%s", found);
 		else
-			add(d, helpers[i].name, VERDICT_INFO,
-			    "not installed; this version does not need it")
+			add(d, helpers[i].name, VERDICT_INFO, "not installed: %s",
+			    helpers[i].without)
 				->advice = xasprintf("apt install %s", helpers[i].package);
 	}
 }

@@ -135,8 +135,11 @@ const struct option launch_run_options[] = {
 	{"mds-register", OPT_BOOL, POD(mds_register),
 	 .help = "serve the apps the pod's metadata at $AC_METADATA_URL"},
 	{"net", OPT_STRING, POD(net), .noopt = "default", .arg = "NETWORKS",
-	 .help = "networks of the pod: none, or user: all that the user who runs it can reach, "
-		 "through passt (default: user; for root: none)"},
+	 .help = "networks of the pod: none; user: all that the user who runs it can reach, "
+		 "through "
+		 "passt; for root CNI networks by name: default, default-restricted, those of "
+		 "net.d "
+		 "(default: user; for root: default)"},
 	{"net-rate", OPT_STRING, POD(net_rate), .arg = "RATE",
 	 .help = "most a second through each NIC, each way: bytes as 10M, or words as "
 		 "bytes=10M,packets=5k,in-bytes=1Mi; in is to the pod (words: bytes, packets, "
@@ -439,12 +442,17 @@ int launch_prepare(struct launch *launch, struct error *err)
 	return r;
 }
 
-/* The networks stage1 is told of; NULL: nothing is said, which is a network only where it has one. */
+/*
+ * The networks stage1 is told of (rkt-behaviour 8.1); NULL: nothing is said, for who has no privilege
+ * and a stage1 that is not ours.
+ */
 static const char *networks(const struct launch *launch)
 {
 	if (launch->opts->net)
 		return launch->opts->net;
-	return geteuid() != 0 && stage1_takes_disks(launch->stage1.manifest) ? "user" : NULL;
+	if (geteuid() == 0)
+		return "default";
+	return stage1_takes_disks(launch->stage1.manifest) ? "user" : NULL;
 }
 
 int launch_check_run(const struct launch *launch, size_t napps, struct error *err)

@@ -43,7 +43,10 @@ static int find_plugin(const char *type, const char *path, char **ret, struct er
 			return 0;
 		}
 	}
-	return error_set(err, -ENOENT, "plugin %s is in none of %s", type, path);
+	return error_set(err, -ENOENT,
+			 "plugin %s is in none of %s: install containernetworking-plugins, or run "
+			 "with --net=none",
+			 type, path);
 }
 
 static struct json_object *port_mappings(const struct cni_pod *pod)

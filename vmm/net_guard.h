@@ -30,4 +30,13 @@ struct net_guard {
 bool net_guard_allows(const struct net_guard *guard, const uint8_t *head, size_t len)
 	__attribute__((nonnull));
 
+/*
+ * The same as a classic BPF program over a whole frame, ending with one of two values. ret has room
+ * for NET_GUARD_PROGRAM_MAX instructions; returns how many there are.
+ */
+#define NET_GUARD_PROGRAM_MAX 320 /* with all addresses there may be: 274 */
+struct sock_filter;
+unsigned net_guard_program(const struct net_guard *guard, uint32_t allow, uint32_t deny,
+			   struct sock_filter *ret) __attribute__((nonnull));
+
 #endif

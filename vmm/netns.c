@@ -19,10 +19,26 @@
 #include "vmm/net.h"
 #include "vmm/redirect.h"
 
+/*
+ * Nobody but the guest is to speak on its interfaces: the namespace's own IPv6 would, at once and with
+ * the guest's MAC. A plugin that gives an IPv6 address turns it on again for its interface.
+ */
+static void silence(void)
+{
+	cleanup_fd int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6",
+				 O_WRONLY | O_CLOEXEC); /* not there without IPv6 */
+
+	if (fd >= 0)
+		(void)!write(fd, "1", 1);
+}
+
 /* In a child: the caller's namespace stays what it is. Returns an errno. */
 static int make_and_hold(const char *path)
 {
-	if (unshare(CLONE_NEWNET) < 0 || mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) < 0)
+	if (unshare(CLONE_NEWNET) < 0)
+		return errno;
+	silence();
+	if (mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) < 0)
 		return errno;
 	return 0;
 }
@@ -77,15 +93,15 @@ static int open_tap(const char *name, int *ret, struct error *err)
 }
 
 /* Both interfaces up, with one MTU, and the MAC the guest's NIC is to have. */
-static int match(int sock, const char *ifname, const char *tap, struct netns_tap *ret,
-		 struct error *err)
+static int match(int sock, const char *ifname, const char *tap, uint8_t mac[6],
+		 struct netns_tap *ret, struct error *err)
 {
 	struct ifreq ifr = {.ifr_name = ""}, up = {.ifr_name = ""};
 
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
 	if (ioctl(sock, SIOCGIFHWADDR, &ifr) < 0)
 		return error_errno(err, "interface %s", ifname);
-	memcpy(ret->mac, ifr.ifr_hwaddr.sa_data, sizeof(ret->mac));
+	memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
 	if (ioctl(sock, SIOCGIFMTU, &ifr) < 0)
 		return error_errno(err, "interface %s", ifname);
 	ret->mtu = (uint16_t)MIN((unsigned)MAX(ifr.ifr_mtu, 0), (unsigned)NET_MTU_MAX);
@@ -101,7 +117,16 @@ static int match(int sock, const char *ifname, const char *tap, struct netns_tap
 	return 0;
 }
 
-static int join(const char *ifname, unsigned index, struct netns_tap *ret, struct error *err)
+static int guard_tap(const char *tap, const struct net_guard *guard, struct error *err)
+{
+	struct sock_filter program[NET_GUARD_PROGRAM_MAX];
+	unsigned n = net_guard_program(guard, REDIRECT_PASS, REDIRECT_DROP, program);
+
+	return redirect_guard(if_nametoindex(tap), program, n, err);
+}
+
+static int join(const char *ifname, unsigned index, struct net_guard *guard, struct netns_tap *ret,
+		struct error *err)
 {
 	cleanup_fd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), fd = -1;
 	char tap[IFNAMSIZ];
@@ -112,16 +137,18 @@ static int join(const char *ifname, unsigned index, struct netns_tap *ret, struc
 	snprintf(tap, sizeof(tap), "tap%u", index);
 	r = open_tap(tap, &fd, err);
 	if (r == 0)
-		r = match(sock, ifname, tap, ret, err);
+		r = match(sock, ifname, tap, guard->mac, ret, err);
 	if (r == 0)
 		r = redirect_both(if_nametoindex(ifname), if_nametoindex(tap), err);
+	if (r == 0 && guard->addresses)
+		r = guard_tap(tap, guard, err);
 	if (r == 0)
 		ret->fd = take_fd(&fd);
 	return r;
 }
 
-int netns_join(const char *path, const char *ifname, unsigned index, struct netns_tap *ret,
-	       struct error *err)
+int netns_join(const char *path, const char *ifname, unsigned index, struct net_guard *guard,
+	       struct netns_tap *ret, struct error *err)
 {
 	cleanup_fd int ours = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	cleanup_fd int theirs = open(path, O_RDONLY | O_CLOEXEC);
@@ -129,7 +156,7 @@ int netns_join(const char *path, const char *ifname, unsigned index, struct netn
 
 	if (ours < 0 || theirs < 0 || setns(theirs, CLONE_NEWNET) < 0)
 		return error_errno(err, "network namespace %s", path);
-	r = join(ifname, index, ret, err);
+	r = join(ifname, index, guard, ret, err);
 	if (setns(ours, CLONE_NEWNET) < 0 && r == 0) {
 		r = error_errno(err, "our network namespace");
 		close_fd(&ret->fd);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "vmm/net_guard.h"
 
 /*
  * A pod's network namespace, where CNI plugins put its interfaces, and what joins them to the guest: a
@@ -21,12 +22,15 @@ int netns_remove(const char *path, struct error *err) __attribute__((nonnull));
 
 struct netns_tap {
 	int fd; /* the TAP device, non-blocking, for net_tap; the caller's */
-	uint8_t mac[6];
 	uint16_t mtu;
 };
 
-/* Join the interface ifname of the namespace to a new TAP device. */
-int netns_join(const char *path, const char *ifname, unsigned index, struct netns_tap *ret,
-	       struct error *err) __attribute__((nonnull));
+/*
+ * Join the interface ifname of the namespace to a new TAP device. The guard's MAC becomes the
+ * interface's; when it has addresses to check, the kernel drops what it does not allow, too, whatever
+ * comes out of the VMM.
+ */
+int netns_join(const char *path, const char *ifname, unsigned index, struct net_guard *guard,
+	       struct netns_tap *ret, struct error *err) __attribute__((nonnull));
 
 #endif

@@ -15,9 +15,10 @@
 
 #include "common/util.h"
 
-#define REQUEST_MAX	512
+#define REQUEST_MAX	4096
 #define INGRESS_HANDLE	0xffff0000U
-#define FILTER_PRIORITY 1U
+#define GUARD_PRIORITY	1U
+#define FILTER_PRIORITY 2U
 #define BUSY_TRIES	20
 #define BUSY_PAUSE_US	1000
 
@@ -119,11 +120,11 @@ static void put_redirect(struct request *req, unsigned short type, unsigned to)
 	end(req, actions);
 }
 
-static void begin_filter(struct request *req, unsigned from, const char *kind)
+static void begin_filter(struct request *req, unsigned from, const char *kind, unsigned priority)
 {
 	begin(req, RTM_NEWTFILTER, from);
 	req->tc.tcm_parent = INGRESS_HANDLE;
-	req->tc.tcm_info = FILTER_PRIORITY << 16 | htons(ETH_P_ALL);
+	req->tc.tcm_info = priority << 16 | htons(ETH_P_ALL);
 	put(req, TCA_KIND, kind, strlen(kind) + 1);
 }
 
@@ -132,7 +133,7 @@ static int add_matchall(int fd, unsigned from, unsigned to)
 	struct rtattr *options;
 	struct request req;
 
-	begin_filter(&req, from, "matchall");
+	begin_filter(&req, from, "matchall", FILTER_PRIORITY);
 	options = nest(&req, TCA_OPTIONS);
 	put_redirect(&req, TCA_MATCHALL_ACT, to);
 	end(&req, options);
@@ -147,7 +148,7 @@ static int add_u32(int fd, unsigned from, unsigned to)
 	struct rtattr *options;
 	struct request req;
 
-	begin_filter(&req, from, "u32");
+	begin_filter(&req, from, "u32", FILTER_PRIORITY);
 	options = nest(&req, TCA_OPTIONS);
 	memcpy(match, &sel, sizeof(sel));
 	put(&req, TCA_U32_SEL, match, sizeof(match));
@@ -176,4 +177,26 @@ int redirect_both(unsigned a, unsigned b, struct error *err)
 	if (r == 0)
 		r = redirect(fd, b, a);
 	return r < 0 ? error_set(err, r, "redirecting frames: %s", strerror(-r)) : 0;
+}
+
+int redirect_guard(unsigned ifindex, const struct sock_filter *program, unsigned n,
+		   struct error *err)
+{
+	cleanup_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	const uint32_t flags = TCA_BPF_FLAG_ACT_DIRECT;
+	const uint16_t len = (uint16_t)n;
+	struct rtattr *options;
+	struct request req;
+	int r;
+
+	if (fd < 0)
+		return error_errno(err, "rtnetlink");
+	begin_filter(&req, ifindex, "bpf", GUARD_PRIORITY);
+	options = nest(&req, TCA_OPTIONS);
+	put(&req, TCA_BPF_FLAGS, &flags, sizeof(flags));
+	put(&req, TCA_BPF_OPS_LEN, &len, sizeof(len));
+	put(&req, TCA_BPF_OPS, program, n * sizeof(*program));
+	end(&req, options);
+	r = ask(fd, &req);
+	return r < 0 ? error_set(err, r, "guarding frames: %s (cls_bpf)", strerror(-r)) : 0;
 }

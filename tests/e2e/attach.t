@@ -17,7 +17,7 @@ run_tripod attach --mode=stdin,tty 0123
 is 'a mode that is none is a usage error' "$status" 254
 
 # shellcheck disable=SC2016 # for the guest
-"$TRIPOD" --dir="$DATA" --insecure-options=image run --uuid-file-save="$WORK/uuid" \
+"$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" \
 	"$IMAGES/busybox.aci" --name=echo --stdin=stream --stdout=stream --stderr=stream \
 	--exec=/bin/sh \
 	-- -c 'while read -r l; do [ "$l" != end ] || exit 0; echo "got $l"; echo "err $l" >&2; done' \

@@ -44,11 +44,11 @@ EOG
 
 set -- --tpm=on --hostname=proof "$IMAGES/tpm2.aci" --exec=/bin/sh -- -c "$(cat guest.sh)"
 # on a clean copy: nothing of it comes from the pod's own store
-run "$TRIPOD" --dir="$WORK/clean" --insecure-options=image attest expected "$@"
+run "$TRIPOD" --dir="$WORK/clean" --insecure-options=image attest expected --net=none "$@"
 cp out expected
 is 'there are reference values' "$status" 0
 
-TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --uuid-file-save=uuid \
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --uuid-file-save=uuid \
 	--require-measured=expected --tpm-ca="$WORK/ca" --host-tpm=on --host-tcti="$tcti" "$@" \
 	>guest.out 2>guest.err </dev/null &
 pod_pid=$!

@@ -94,7 +94,7 @@ expect_pods() { [ "$1" = 0 ]; }
 work update fetch example.com/top &
 work again fetch --pull-policy=update example.com/top &
 work new fetch --pull-policy=new example.com/top &
-work run run --stage1-path="$WORK/stage1.aci" example.com/top &
+work run run --net=none --stage1-path="$WORK/stage1.aci" example.com/top &
 work render image render example.com/top "$WORK/tree" &
 work remove image rm example.com/top example.com/leaf &
 work collect image gc --grace-period=0s &

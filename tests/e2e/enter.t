@@ -39,7 +39,7 @@ for _ in $(seq 300); do
 done
 {
 	NOTIFY_SOCKET=$WORK/notify WATCHDOG_USEC=20000000 TRIPOD_TEST=$WORK \
-		"$TRIPOD" --dir="$DATA" run-prepared "$uuid" >"$WORK/pod.out" 2>"$WORK/pod.err" \
+		"$TRIPOD" --dir="$DATA" run-prepared --net=none "$uuid" >"$WORK/pod.out" 2>"$WORK/pod.err" \
 		</dev/null
 	echo $? >"$WORK/pod.status"
 } &
@@ -274,7 +274,7 @@ run_tripod rm "$uuid"
 is 'the pod can be removed at once' "$status" 0
 
 # killed
-"$TRIPOD" --dir="$DATA" --insecure-options=image run --uuid-file-save="$WORK/uuid" \
+"$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" \
 	"$IMAGES/busybox.aci" --exec=/bin/sleep -- 1000 2>/dev/null &
 pod=$!
 for _ in $(seq 300); do

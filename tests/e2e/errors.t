@@ -152,7 +152,7 @@ is 'an unknown flag before the image: status 254' "$status" 254
 like 'an unknown flag before the image: usage on stdout' "$out" '^USAGE:'
 is 'an unknown flag before the image: the error, then an empty line' \
 	"$(cat "$WORK/err"; echo .)" "$(printf 'Error: unknown flag: --no-such-flag\n\n.')"
-run "$TRIPOD" --dir=relative run "$app"
+run "$TRIPOD" --dir=relative run --net=none "$app"
 is 'a relative data directory: status 254' "$status" 254
 like 'a relative data directory: the line says why' "$err" 'not an absolute path'
 run "$TRIPOD"
@@ -199,7 +199,7 @@ if unshare -m true 2>/dev/null; then
 			"$@"; status=$?
 			find "$dir" -path "*/pods/*/*" -o -path "*/cas/tmp/*"
 			exit $status' - "$1" "$WORK/small" "$TRIPOD" --dir="$WORK/small" \
-			--insecure-options=image run "$stage1" "$WORK/big.aci"
+			--insecure-options=image run --net=none "$stage1" "$WORK/big.aci"
 		unwarned
 	}
 	full 64m
@@ -210,7 +210,7 @@ if unshare -m true 2>/dev/null; then
 	done
 	# shellcheck disable=SC2016
 	run unshare -m sh -c 'mount -t tmpfs -o ro none "$1" && shift && exec "$@"' - \
-		"$WORK/small" "$TRIPOD" --dir="$WORK/small" --insecure-options=image run \
+		"$WORK/small" "$TRIPOD" --dir="$WORK/small" --insecure-options=image run --net=none \
 		"$stage1" "$app"
 	fails 'a read-only data directory' 'Read-only file system'
 else

@@ -37,7 +37,7 @@ if unshare -m true 2>/dev/null; then
 		for dev in null zero urandom; do
 			: >"$1/dev/$dev" && mount --bind "/dev/$dev" "$1/dev/$dev"; done &&
 		mount --rbind "$1/dev" /dev && shift && exec "$@"' - "$WORK" \
-		"$TRIPOD" --dir="$DATA" --insecure-options=image run "$WORK/busybox.aci"
+		"$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none "$WORK/busybox.aci"
 	one_line 'no /dev/kvm' 254 'no /dev/kvm'
 	collected 'no /dev/kvm'
 
@@ -91,7 +91,7 @@ collected 'a dead link as program'
 
 # --- killed
 
-TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run \
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
 	--uuid-file-save="$WORK/uuid" "$IMAGES/busybox.aci" --exec=/bin/sleep -- 1000 \
 	>"$WORK/out" 2>"$WORK/err" </dev/null &
 pid=$!

@@ -26,6 +26,16 @@ while [ -n "$(marked_pids)" ] && [ $n -lt 50 ]; do
 done
 no_leaks 'nothing is found once it is gone'
 
+# No test is to change the machine's own network: a pod that root runs without --net would.
+for test in tests/e2e/*.t; do
+	grep -q TRIPOD_TEST_NETNS "$test" && continue
+	# a command a line
+	sed -e ':more' -e '/\\$/{N;s/\\\n//;b more' -e '}' "$test" |
+		grep -E '\$TRIPOD"? .* (run|run-prepared|attest expected)( |$)' | grep -v -e --net |
+		sed "s,^,$test: ,"
+done >"$WORK/unsaid"
+is 'tests that run tripod on the machine itself say --net' "$(cat "$WORK/unsaid")" ''
+
 # tests/sum, which decides about all others
 mkdir -p "$WORK/results/e2e"
 {

@@ -163,7 +163,7 @@ run_tripod image list --no-legend --fields=name
 is 'all of it' "$(printf '%s\n' "$out" | wc -l)" 3
 export HOLD="$WORK/hold"
 touch "$HOLD"
-TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run \
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
 	--stage1-path="$WORK/stage1.aci" "$WORK/web.aci" &
 pod=$!
 i=0

@@ -30,7 +30,7 @@ fill()
 		"two oci:$WORK/layouts/two"; do
 		case $there in
 		*" ${image% *} "*) ;;
-		*) "$TRIPOD" --dir="$DATA" --insecure-options=image run \
+		*) "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
 			--stage1-path="$WORK/stage1.aci" "${image#* }" 2>"$WORK/err" ||
 			echo "$image does not run: $(cat "$WORK/err")" ;;
 		esac

@@ -21,7 +21,7 @@ python3 tests/e2e/layouts.py "$WORK"
 # The image in the place of an app's disk, as stage1 sees it.
 start()
 {
-	"$TRIPOD" --dir="$DATA" --insecure-options=image run --stage1-path="$WORK/stage1.aci" "$1"
+	"$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --stage1-path="$WORK/stage1.aci" "$1"
 }
 
 images="$WORK/app.aci oci:$WORK/one oci:$WORK/two"

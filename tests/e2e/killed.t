@@ -35,7 +35,7 @@ every_call()
 		[ "${2-}" = keep ] || rm -rf "$DATA"
 		run strace -qq -o /dev/null -e "trace=$calls" \
 			-e "inject=$calls:signal=KILL:when=$n" \
-			"$TRIPOD" --dir="$DATA" --insecure-options=image run \
+			"$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
 			--stage1-path="$WORK/stage1.aci" "$WORK/app.aci"
 		[ "$status" = 137 ] || break
 		if [ $((n % 3)) = 0 ]; then

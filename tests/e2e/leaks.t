@@ -30,7 +30,7 @@ one()
 	esac
 	got=0
 	TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
-		run "$busybox" --exec="$2" >>"$WORK/out" 2>>"$WORK/err" </dev/null || got=$?
+		run --net=none "$busybox" --exec="$2" >>"$WORK/out" 2>>"$WORK/err" </dev/null || got=$?
 	[ "$got" = "$1" ] || echo "$2: $got, not $1" >>"$WORK/wrong"
 }
 

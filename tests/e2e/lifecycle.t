@@ -43,7 +43,7 @@ short=$(echo "$uuid" | cut -c1-9 | tr a-f A-F)
 run_tripod run-prepared --hostname=box "$short"
 is "run-prepared ends with stage1's status, UUID shortened" "$status" 7
 is 'stage1 is called as by run' "$(grep ^arg= "$LOG" | grep -v local-config | tr '\n' ' ')" \
-	"arg=--hostname=box arg=$uuid "
+	"arg=--net=none arg=--hostname=box arg=$uuid "
 is 'the lock descriptor is the pod directory' "$(sed -n 's/^fd-is=//p' "$LOG")" "$DATA/pods/run/$uuid"
 is 'the lock is held' "$(sed -n 's/^lock=//p' "$LOG")" held
 run_tripod status "$uuid"
@@ -96,10 +96,10 @@ like 'and can not be run' "$err" 'is not prepared, but aborted prepare'
 # two at once: one gets it
 prepare "$app"
 (
-	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" run-prepared "$out" 2>"$WORK/one.err"
+	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" run-prepared --net=none "$out" 2>"$WORK/one.err"
 	echo $? >"$WORK/one"
 ) &
-TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" run-prepared "$out" 2>"$WORK/two.err"
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" run-prepared --net=none "$out" 2>"$WORK/two.err"
 echo $? >"$WORK/two"
 wait
 is 'of two that run a pod at once one does' "$(cat "$WORK/one" "$WORK/two" | sort | tr '\n' ' ')" '254 7 '
@@ -122,7 +122,7 @@ EOM
 start()
 {
 	(
-		TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run \
+		TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
 			--stage1-path="$2" --uuid-file-save="$WORK/$1" "$app" 2>/dev/null
 		echo $? >"$WORK/$1.status"
 	) &

@@ -6,18 +6,9 @@ if [ -z "${TRIPOD_TEST_NETNS-}" ] && [ "$(id -u)" = 0 ]; then
 	TRIPOD_TEST_NETNS=1 exec unshare --net --mount sh "$0"
 fi
 . tests/e2e/tap.sh
-need_root
-need_kvm
-[ -x /usr/lib/cni/ptp ] || skip_all 'no CNI plugins'
-[ -c /dev/net/tun ] || skip_all 'no /dev/net/tun'
-
-# Leases and namespaces of the test's own, too.
-mkdir -p /run/netns /var/lib/cni
-mount -t tmpfs tmpfs /run/netns
-mount -t tmpfs tmpfs /var/lib/cni
+. tests/e2e/cni.sh
 
 # host: 192.0.2.1, its neighbour outside: 192.0.2.2, which knows no way to the pods
-ip link set lo up
 ip netns add outside
 ip link add near type veth peer name far
 ip link set far netns outside
@@ -35,6 +26,7 @@ cat >"$WORK/config/net.d/10-br.conflist" <<'END'
             "routes": [{"dst": "0.0.0.0/0"}]},
    "dns": {"nameservers": ["192.0.2.2"], "search": ["test.example"]}}]}
 END
+echo '{"cniVersion":"0.4.0","name":"absent","type":"nonesuch"}' >"$WORK/config/net.d/60-absent.conf"
 for plugin in garbage fails sleeps; do
 	echo "{\"cniVersion\":\"0.4.0\",\"name\":\"$plugin\",\"type\":\"$plugin\"}" \
 		>"$WORK/config/net.d/50-$plugin.conf"
@@ -61,16 +53,6 @@ last()
 	printf '%s\n' "$err" | tail -n 1
 }
 
-# what a pod may leave on the host, as text
-traces()
-{
-	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/link \1/' | sort
-	ip route
-	iptables-save | grep -E '^-A|^:' | grep -v 'DEFAULT\|^:[A-Z]* ACCEPT' | sed 's/ \[.*//'
-	ls /run/netns
-	find /var/lib/cni/networks -name '[0-9]*.[0-9]*' 2>/dev/null
-}
-
 # What plugins leave on purpose, for the next pod: the bridge, and chains of rules with no pod in them.
 pod run --net=br --port=1:1 "$BOX" --exec=/bin/true
 is 'a pod on a bridge ends well' "$status" 0
@@ -82,15 +64,16 @@ TRIPOD_TEST=$WORK ip netns exec outside \
 	python3 tests/e2e/net_peer.py "$WORK/files" 192.0.2.2 >"$WORK/served" 2>&1 &
 peer=$!
 
-# Outbound: the neighbour sees the host's address.
+# Outbound, on the network root has without asking: the neighbour sees the host's address.
 # shellcheck disable=SC2016 # for the shell in the pod
-pod run --net=default "$BOX" --exec=/bin/sh -- -c '
+pod run "$BOX" --exec=/bin/sh -- -c '
 	wget -q -O - http://192.0.2.2:8080/data | sha256sum; ip -o -4 address show dev eth0'
 like '2 MB come through masquerading, byte for byte' "$out" "^$sum"
 like 'the server saw the host' "$(cat "$WORK/served")" '^192\.0\.2\.1 '
 like 'the address is of the network' "$out" '172\.16\.28\.[0-9]+/24'
 
-# Two pods on one bridge, each a server and a client of the other; a resolver of the network's.
+# Two pods on one bridge and on the default network, each a server and a client of the other, until both
+# are done; a resolver of the network's.
 # shellcheck disable=SC2016
 talk='mkdir /www; echo "I am $1" >/www/index.html; httpd -p 80 -h /www
 	got=; tries=0
@@ -100,10 +83,17 @@ talk='mkdir /www; echo "I am $1" >/www/index.html; httpd -p 80 -h /www
 	echo "$1 heard: $got"
 	cat /sys/class/net/eth0/mtu; ip -o -4 address show dev eth0; ip route
 	nslookup any.example 2>/dev/null | grep Address
-	timeout 5 wget -q -O - http://$2/ >/dev/null; sleep 3'
+	echo "$1 heard on default: $(timeout 60 wget -q -O - http://$3/)"
+	touch /www/done
+	while :; do
+		case $(timeout 60 wget -O /dev/null http://$2/done 2>&1) in
+		*404*) sleep 0.3 ;;
+		*) break ;; # it is done, or gone
+		esac
+	done'
 (
-	pod run --net=br:IP=10.77.0.10 --uuid-file-save="$WORK/uuid1" "$BOX" --exec=/bin/sh -- \
-		-c "$talk" sh one 10.77.0.11
+	pod run --net=br:IP=10.77.0.10,default:IP=172.16.28.10 --uuid-file-save="$WORK/uuid1" \
+		"$BOX" --exec=/bin/sh -- -c "$talk" sh one 10.77.0.11 172.16.28.11
 	echo "$out" >"$WORK/one"
 ) &
 first=$!
@@ -111,14 +101,15 @@ first=$!
 	WORK2=$WORK/second
 	mkdir "$WORK2"
 	TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
-		--local-config="$WORK/config" run --net=br:IP=10.77.0.11 "$BOX" \
-		--exec=/bin/sh -- -c "$talk" sh two 10.77.0.10 >"$WORK/two" 2>&1 </dev/null
+		--local-config="$WORK/config" run \
+		--net=br:IP=10.77.0.11,default:IP=172.16.28.11 "$BOX" --exec=/bin/sh -- -c "$talk" sh two 10.77.0.10 172.16.28.10 >"$WORK/two" 2>&1 </dev/null
 ) &
 second=$!
 wait "$first"
 wait "$second"
 like 'the first pod hears the second' "$(cat "$WORK/one")" '^one heard: I am two$'
 like 'the second hears the first' "$(cat "$WORK/two")" '^two heard: I am one$'
+like 'and on the default network, too' "$(cat "$WORK/one")" '^one heard on default: I am two$'
 like 'the MTU is the bridge'\''s' "$(cat "$WORK/one")" '^9000$'
 like 'the address is the one asked for' "$(cat "$WORK/one")" ' 10\.77\.0\.10/24'
 like 'names are looked up where the network says' "$(cat "$WORK/one")" '10\.0\.2\.2'
@@ -167,13 +158,17 @@ is 'links, routes, rules, namespaces and leases are back' "$(cat "$WORK/after")"
 # Plugins that do not do.
 pod run --net=nonesuch "$BOX" --exec=/bin/true
 like 'an unknown network is named' "$status $(last)" '254 .*failed to setup network: no network "nonesuch"'
+pod run --net=absent "$BOX" --exec=/bin/true
+like 'a plugin that is not there, too, with what to do' "$status $(last)" \
+	'254 .*network absent: plugin nonesuch is in none of .*: install containernetworking-plugins, or run with --net=none'
 pod run --net=garbage "$BOX" --exec=/bin/true
 like 'garbage for a result is an error' "$status $(last)" '254 .*network garbage: plugin garbage'
 pod run --net=fails "$BOX" --exec=/bin/true
 like 'a failing plugin is quoted' "$status $(last)" '254 .*it will not work'
-like 'DEL is called for each' "$(tr '\n' ' ' <"$WORK/plugins")" 'garbage DEL .*fails DEL'
 pod run --net=default,sleeps "$BOX" --exec=/bin/true
 like 'a plugin that hangs is not waited for for ever' "$status $(last)" '254 .*plugin sleeps did not end'
+is 'DEL is called for each, once' "$(tr '\n' ' ' <"$WORK/plugins")" \
+	'garbage ADD garbage DEL fails ADD fails DEL sleeps ADD sleeps DEL '
 traces >"$WORK/after"
 is 'failures leave nothing' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
 

@@ -77,7 +77,7 @@ like 'by its name' "$err" nothing
 run_tripod run "oci:$WORK/layout"
 is 'of two images one must be named' "$status" 254
 
-run "$TRIPOD" --dir="$DATA" run "oci:$WORK/layout:look"
+run "$TRIPOD" --dir="$DATA" run --net=none "oci:$WORK/layout:look"
 is 'digests are no signature' "$status" 254
 like 'and the message says what to do' "$err" 'insecure-options=image'
 
@@ -85,7 +85,7 @@ like 'and the message says what to do' "$err" 'insecure-options=image'
 cp -r "$WORK/layout" "$WORK/bad"
 largest=$(find "$WORK/bad/blobs/sha256" -type f -size +100k)
 printf x | dd of="$largest" bs=1 seek=50000 conv=notrunc 2>/dev/null
-run "$TRIPOD" --dir="$WORK/data2" --insecure-options=image run "oci:$WORK/bad:look"
+run "$TRIPOD" --dir="$WORK/data2" --insecure-options=image run --net=none "oci:$WORK/bad:look"
 unwarned
 is 'a layer that is not what its digest says is refused' "$status" 254
 like 'in one line' "$(printf '%s\n' "$err" | wc -l)" '^1$'

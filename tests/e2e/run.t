@@ -132,7 +132,7 @@ ok "--memory=1G gives a GiB less what the kernel needs (${memory:-0} KiB)" \
 like 'a read-only root can not be written to' "$err" 'Read-only file system'
 
 # Signals go to the app.
-TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run "$busybox" --exec=/bin/sh \
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none "$busybox" --exec=/bin/sh \
 	-- -c 'trap "echo term; exit 3" TERM; echo ready; while :; do sleep 1; done' \
 	>"$WORK/out" 2>"$WORK/err" </dev/null &
 pid=$!

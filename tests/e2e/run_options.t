@@ -14,7 +14,7 @@ echo "caps: $(sed -n "s/^CapBnd:[[:space:]]*//p" /proc/self/status)"
 echo "args: $0 $*"'
 
 printf 'FILE=file\nOVER=file\n' >"$WORK/env"
-run env -i CALLER=caller IMAGE=caller "$TRIPOD" --dir="$DATA" run --hostname=box \
+run env -i CALLER=caller IMAGE=caller "$TRIPOD" --dir="$DATA" run --net=none --hostname=box \
 	--set-env=OVER=set --set-env-file="$WORK/env" --inherit-env \
 	--uuid-file-save="$WORK/uuid" --insecure-options=image \
 	"$IMAGES/busybox.aci" --name=one --user=1234 --group=1235 --supplementary-gids=5,6 \

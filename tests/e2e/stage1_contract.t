@@ -45,9 +45,10 @@ is 'the file has no newline' "$(wc -c <"$WORK/uuid" | tr -d ' ')" 36
 is 'run is called by its absolute path' "$(said argv0)" "$pod/stage1/rootfs/sub/run"
 is 'in the directory of the pod' "$(said cwd)" "$pod"
 is 'with the UUID last' "$(said arg | tail -n 1)" "$uuid"
-is 'with the configuration directory and the host name before it' \
-	"$(said arg | head -n 2 | tr '\n' ' ')" "--local-config=/etc/tripod --hostname=rkt-$uuid "
-is 'and nothing else' "$(said arg | wc -l | tr -d ' ')" 3
+is 'with the configuration directory, the networks and the host name before it' \
+	"$(said arg | head -n 3 | tr '\n' ' ')" \
+	"--local-config=/etc/tripod --net=none --hostname=rkt-$uuid "
+is 'and nothing else' "$(said arg | wc -l | tr -d ' ')" 4
 is 'the lock descriptor is the pod directory' "$(said fd-is)" "$pod"
 is 'the lock is held' "$(said lock)" held
 is 'no other descriptor of the store or the pods is handed down' "$(said fds)" 1
@@ -88,7 +89,7 @@ mkdir -p stage1/rootfs/rkt
 ln -s ready stage1/rootfs/rkt/supervisor-status
 exec sleep 300
 EOM
-"$TRIPOD" --dir="$DATA" --insecure-options=image run --stage1-path="$WORK/slow.aci" \
+"$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --stage1-path="$WORK/slow.aci" \
 	--uuid-file-save="$WORK/slow" "$app" --hostname=h 2>"$WORK/slow.err" &
 slow=$!
 for _ in $(seq 300); do # until the pod is there
@@ -138,17 +139,17 @@ no_pods 'but the pod goes all the same'
 
 # arguments
 run_tripod --debug run --stage1-path="$stage1" --hostname=box "$app"
-is 'flags in the order of the contract' "$(said arg | head -n 3 | tr '\n' ' ')" \
-	'--debug --local-config=/etc/tripod --hostname=box '
-run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run --stage1-path="$stage1" "$app"
-is 'relaxed confinement is handed on' "$(said arg | sed -n '3,5p' | tr '\n' ' ')" \
+is 'flags in the order of the contract' "$(said arg | head -n 4 | tr '\n' ' ')" \
+	'--debug --local-config=/etc/tripod --net=none --hostname=box '
+run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run --net=none --stage1-path="$stage1" "$app"
+is 'relaxed confinement is handed on' "$(said arg | sed -n '4,6p' | tr '\n' ' ')" \
 	'--disable-capabilities-restriction --disable-paths --disable-seccomp '
 run_tripod run --stage1-path="$stage1" --interactive "$app"
 like 'interactive is handed on' "$(said arg)" '^--interactive$'
 
 # closed streams: nothing of ours may take their place
 : >"$LOG"
-"$TRIPOD" --dir="$DATA" --insecure-options=image run --stage1-path="$stage1" "$app" \
+"$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --stage1-path="$stage1" "$app" \
 	<&- >&- 2>&-
 is 'it runs with all standard streams closed' "$?" 9
 is 'which are /dev/null then' "$(said stdin)" /dev/null

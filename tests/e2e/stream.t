@@ -44,7 +44,7 @@ rm -f "$WORK/out"
 head -c 3000000 "$TRIPOD" >"$WORK/in"
 sum=$(sha256sum <"$WORK/in" | cut -d' ' -f1)
 TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
-	run --interactive "$busybox" --exec=/bin/sh -- -c 'sha256sum; echo eof' \
+	run --net=none --interactive "$busybox" --exec=/bin/sh -- -c 'sha256sum; echo eof' \
 	<"$WORK/in" >"$WORK/out" 2>"$WORK/err"
 is 'stdin of a pipe or file ends in the app' "$? $(tr '\n' ' ' <"$WORK/out")" "0 $sum  - eof "
 
@@ -52,7 +52,7 @@ is 'stdin of a pipe or file ends in the app' "$? $(tr '\n' ' ' <"$WORK/out")" "0
 mkfifo "$WORK/to" "$WORK/from"
 # shellcheck disable=SC2016 # for the guest
 TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
-	run --interactive "$busybox" --exec=/bin/sh -- -c \
+	run --net=none --interactive "$busybox" --exec=/bin/sh -- -c \
 	'while read -r line; do echo "got $line"; done; echo bye' \
 	<"$WORK/to" >"$WORK/from" 2>"$WORK/err" &
 pid=$!
@@ -72,7 +72,7 @@ exec 4<&-
 # A reader that goes away: the app gets SIGPIPE, as it would without a VM.
 (
 	TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
-		run "$busybox" --exec=yes 2>"$WORK/err"
+		run --net=none "$busybox" --exec=yes 2>"$WORK/err"
 	echo $? >"$WORK/status"
 ) | head -n 3 >"$WORK/out"
 is 'a reader gets what it wants' "$(tr '\n' ' ' <"$WORK/out")" 'y y y '

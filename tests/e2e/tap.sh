@@ -171,9 +171,26 @@ unwarned()
 		grep -v 'warning: image signature verification has been disabled$')
 }
 
-# tripod with the data directory of this test; unsigned images are fine
+# tripod with the data directory of this test; unsigned images are fine, and a pod has no network
+# unless the test says which: on the machine itself there is to be none of a test
 run_tripod()
 {
+	words=$#
+	verb=
+	while [ "$words" -gt 0 ]; do
+		word=$1
+		shift
+		set -- "$@" "$word"
+		words=$((words - 1))
+		case $verb:$word in
+		:-* | :attest) ;;
+		:run | :run-prepared | :expected) set -- "$@" --net=none ;;
+		esac
+		case $word in
+		-* | attest) ;;
+		*) verb=$word ;;
+		esac
+	done
 	run "$TRIPOD" --dir="$DATA" --insecure-options=image "$@"
 	unwarned
 }

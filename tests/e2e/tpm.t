@@ -36,7 +36,7 @@ EOM
 cat >"$WORK/other" <<'EOM'
 echo "other=$(ls /dev/tpm0 /dev/tpmrm0 /sys/kernel/security/tpm0 2>/dev/null)"
 EOM
-TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --uuid-file-save="$WORK/uuid" \
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" \
 	"$busybox" --name=asks --annotation=tripod/tpm=on --user=1000 --group=1000 \
 	--exec=/bin/sh -- -c "$(cat "$WORK/asks")" --- \
 	"$busybox" --name=other --exec=/bin/sh -- -c "$(cat "$WORK/other")" \

@@ -41,12 +41,12 @@ esac
 # Not installed: only who asks for it misses it.
 mkdir "$WORK/nothing"
 env -i PATH="$WORK/nothing" TRIPOD_TEST="$WORK" /usr/bin/timeout 240 "$TRIPOD" --dir="$DATA" \
-	--insecure-options=image run --tpm=on "$busybox" --exec=/bin/true 2>"$WORK/err" </dev/null
+	--insecure-options=image run --net=none --tpm=on "$busybox" --exec=/bin/true 2>"$WORK/err" </dev/null
 is 'not installed and asked for: the pod fails to start' "$?" 254
 like 'not installed: and names the package' "$(grep '^stage1:' "$WORK/err")" \
 	'^stage1: a TPM is asked for: starting swtpm: No such file or directory \(package swtpm\)$'
 env -i PATH="$WORK/nothing" TRIPOD_TEST="$WORK" /usr/bin/timeout 240 "$TRIPOD" --dir="$DATA" \
-	--insecure-options=image run --tpm=auto "$busybox" --exec=/bin/echo -- ran \
+	--insecure-options=image run --net=none --tpm=auto "$busybox" --exec=/bin/echo -- ran \
 	>"$WORK/out" 2>"$WORK/err" </dev/null
 is 'not installed and not asked for: the pod runs' "$?$(cat "$WORK/out")$(grep '^stage1:' "$WORK/err")" 0ran
 
@@ -55,7 +55,7 @@ is 'not installed and not asked for: the pod runs' "$?$(cat "$WORK/out")$(grep '
 later()
 {
 	rm -f "$WORK/uuid"
-	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --tpm=on \
+	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --tpm=on \
 		--uuid-file-save="$WORK/uuid" "$busybox" --exec=/bin/sh -- -c '
 		read=/sys/class/tpm/tpm0/pcr-sha256/15
 		value=$(cat $read) && echo up

@@ -91,5 +91,5 @@ print("1..%d" % count)
 EOM
 exec_status=0
 TRIPOD_TEST=$WORK timeout 600 python3 "$WORK/drive.py" "$TRIPOD" --dir="$DATA" \
-	--insecure-options=image run --interactive "$IMAGES/busybox.aci" </dev/null || exec_status=$?
+	--insecure-options=image run --net=none --interactive "$IMAGES/busybox.aci" </dev/null || exec_status=$?
 [ $exec_status -eq 0 ] || bail "the driver ended with $exec_status"
