@@ -42,8 +42,10 @@ wait_for()
 
 $spoof serve "$WORK/host" &
 servers=$!
+# shellcheck disable=SC2086 # words
 ip netns exec outside $spoof serve "$WORK/outside" &
 servers="$servers $!"
+# shellcheck disable=SC2086
 ip netns exec other $spoof serve "$WORK/other" &
 servers="$servers $!"
 for where in host outside other; do
