@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 # compilers and libraries
 build="gcc libc6-dev musl-tools make pkg-config
 	libfdt-dev libarchive-dev libjson-c-dev libssl-dev libcurl4-openssl-dev libseccomp-dev
-	librnp-dev
+	librnp-dev libext2fs-dev e2fsprogs
 	zlib1g-dev libbz2-dev liblzma-dev libzstd-dev libtss2-dev"
 # guest kernel
 kernel="linux-source-6.1 flex bison bc libelf-dev xz-utils patch cpio kmod"

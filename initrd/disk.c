@@ -2,7 +2,7 @@
 /*
  * What apps write to the pod's disk.
  *
- * The disk has two directories for each app, upper/NAME and work/NAME, which its maker has put there
+ * The disk has two directories for each app, NAME.upper and NAME.work, which its maker has put there
  * (stage0/disk.c): making them here would cost the guest more than mounting. What init itself gives
  * to an app (layer.c) stays in memory, as a layer between the image and the disk, so that the disk
  * holds what the app wrote and nothing else; tripod export reads it.
@@ -17,14 +17,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define UPPER INIT_DISK "/upper/"
-#define WORK  INIT_DISK "/work/"
+#define UPPER ".upper"
+#define WORK  ".work"
 
 /*
- * The kernel reads this much ahead of an inode's block by default: 32 blocks, of which a pod needs
- * one. Blocks of removed files are given back to the host at once.
+ * Blocks of removed files are given back to the host at once. The rest leaves out what costs a boot
+ * more than it is worth to a disk that is mounted once and thrown away: reading ahead of inodes and
+ * bitmaps, a tree of the metadata's blocks, and flushing the host's cache, which outlives the pod.
  */
-#define OPTIONS "discard,inode_readahead_blks=1,errors=remount-ro"
+#define OPTIONS                                                                                    \
+	"discard,nobarrier,noblock_validity,no_prefetch_block_bitmaps,noinit_itable,"              \
+	"inode_readahead_blks=0"
 
 /* Nothing of the lower layers is named in the upper one but by whiteouts and opaque directories. */
 #define OVERLAY_OPTIONS "redirect_dir=off,metacopy=off,index=off,xino=off"
@@ -67,10 +70,11 @@ int init_disk_overlay(const char *app, struct init_text *why)
 	struct init_text upper = {.len = 0}, work = {.len = 0}, data = {.len = 0};
 	int r;
 
-	init_text_add(&upper, UPPER);
+	init_text_add(&upper, INIT_DISK "/");
 	init_text_add(&upper, app);
+	init_text_add(&work, init_text_str(&upper));
+	init_text_add(&upper, UPPER);
 	init_text_add(&work, WORK);
-	init_text_add(&work, app);
 	r = make_dir(init_text_str(&upper), 0755, why);
 	if (r == 0)
 		r = make_dir(init_text_str(&work), 0700, why);

@@ -113,6 +113,11 @@ const struct option launch_image_options[] = {
 };
 
 const struct option launch_run_options[] = {
+	{"disk", OPT_STRING, POD(disk.size), .arg = "SIZE",
+	 .help = "size of the disk for what the apps write (default: " DISK_SIZE_DEFAULT ")"},
+	{"disk-rate", OPT_STRING, POD(disk.rate), .arg = "RATE",
+	 .help = "most a second of all the pod's disks together: bytes as 10M, or words as "
+		 "bytes=10M,ops=500"},
 	{"dns", OPT_LIST, POD(dns.servers), .arg = "IP",
 	 .help = "name server of the apps; or host: the host's resolv.conf, none: the image's "
 		 "(repeatable)"},
@@ -146,6 +151,9 @@ const struct option launch_run_options[] = {
 		 "in-bytes, in-packets, out-bytes, out-packets)"},
 	{"require-measured", OPT_STRING, POD(tpm.required), .arg = "FILE",
 	 .help = "start only what measures as this file of \"attest expected\" says"},
+	{"rw", OPT_STRING, POD(disk.rw), .dflt = "disk", .arg = "disk|tmpfs",
+	 .help = "where what the apps write is kept: a disk in the pod's directory, or their "
+		 "memory"},
 	{"tpm", OPT_STRING, POD(tpm.tpm), .dflt = "auto", .arg = "auto|on|off",
 	 .help = "the pod's TPM: for apps that ask for it, for all apps, or none"},
 	{"tpm-ca", OPT_STRING, POD(tpm.ca), .arg = "DIR",
@@ -468,6 +476,8 @@ int launch_check_run(const struct launch *launch, size_t napps, struct error *er
 		r = check_hostname(opts->hostname, err);
 	if (r == 0 && opts->tpm.tpm) /* prepare has no such options */
 		r = tpm_options_check(&opts->tpm, err);
+	if (r == 0 && opts->disk.rw) /* likewise */
+		r = disk_options_check(&opts->disk, err);
 	if (r == 0 && opts->net)
 		r = network_check(opts->net, err);
 	if (r == 0 && opts->net_rate)
@@ -506,6 +516,8 @@ static int how_to_run(struct launch *launch, const char *hostname, struct stage1
 		r = dns_write(&launch->dns, launch->pod.fd, err);
 	if (r == 0)
 		r = pod_tpm_write(&opts->tpm, &launch->pods, &launch->pod, err);
+	if (r == 0 && stage1_takes_disks(launch->stage1.manifest))
+		r = disk_write(&opts->disk, &launch->pod, err);
 	if (r == 0)
 		r = rate_write(&net_rate, opts->net_rate, &launch->pod, err);
 	ret->dns_mode = launch->dns.mode;
@@ -555,6 +567,8 @@ int launch_exec(struct launch *launch, struct error *err)
 		r = how_to_run(launch, hostname, &how, err);
 	if (r == 0 && how.mds_token)
 		r = mds_register(&launch->pods, &launch->pod, err);
+	if (r == 0)
+		r = disk_make(&launch->pod, err);
 	if (r == 0)
 		r = pod_move(&launch->pods, &launch->pod, POD_RUN, err);
 	if (r == 0)

@@ -8,6 +8,7 @@
 #include "common/str.h"
 #include "stage0/attest/pod_tpm.h"
 #include "stage0/command.h"
+#include "stage0/disk.h"
 #include "stage0/dns.h"
 #include "stage0/fetching.h"
 #include "stage0/grammar.h"
@@ -23,6 +24,7 @@
 
 /* What their options are parsed into, those of the images apart. */
 struct launch_options {
+	struct disk_options disk;
 	struct dns_options dns;
 	char *hostname;
 	char *net;

@@ -24,6 +24,16 @@ const struct rate_grammar net_rate = {
 	.nwords = ARRAY_SIZE(net_words),
 };
 
+static const struct rate_word disk_words[] = {{"bytes", 1 << 0}, {"ops", 1 << 1}};
+
+const struct rate_grammar disk_rate = {
+	.option = "--disk-rate",
+	.file = "disk-rate",
+	.n = 2,
+	.words = disk_words,
+	.nwords = ARRAY_SIZE(disk_words),
+};
+
 static unsigned find_word(const struct rate_grammar *grammar, const char *name, size_t len)
 {
 	for (size_t i = 0; i < grammar->nwords; i++)

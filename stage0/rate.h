@@ -29,7 +29,8 @@ struct rate_grammar {
 	size_t nwords;
 };
 
-extern const struct rate_grammar net_rate; /* in-bytes, in-packets, out-bytes, out-packets */
+extern const struct rate_grammar net_rate;  /* in-bytes, in-packets, out-bytes, out-packets */
+extern const struct rate_grammar disk_rate; /* bytes, ops */
 
 /* ret: grammar->n numbers a second, 0 where nothing was said. A number said twice is -EEXIST. */
 int rate_parse(const struct rate_grammar *grammar, const char *text, uint64_t *ret,

@@ -4,7 +4,7 @@
 $(eval $(call room_library,stage0))
 
 STAGE0_LIBS := -larchive -lcurl -ljson-c -lcrypto -lseccomp -lz -lbz2 -llzma -lzstd \
-	-ltss2-mu -ltss2-esys -ltss2-tctildr
+	-ltss2-mu -ltss2-esys -ltss2-tctildr -l:libext2fs.a -l:libcom_err.a
 
 progs: $(B)/bin/tripod
 $(B)/bin/tripod: $(O)/stage0/main.o $(B)/lib/libstage0.a $(B)/lib/libcommon.a

@@ -17,7 +17,7 @@ T	?=
 
 # what the rooms' libraries need, wherever it is used
 TEST_LIBS := -larchive -lcurl -ljson-c -lcrypto -lseccomp -lfdt -lz -lbz2 -llzma -lzstd -ltss2-mu \
-	-ltss2-esys -ltss2-tctildr
+	-ltss2-esys -ltss2-tctildr -l:libext2fs.a -l:libcom_err.a
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(patsubst %.c,$(O)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))

@@ -74,6 +74,31 @@ static int add_disk(struct guest *guest, const struct guest_params *params,
 	return machine_add_virtio(guest->machine, &guest->disk[guest->ndisks++]->dev, err);
 }
 
+/* The disk for what the apps write. Nothing of it is measured but its size: it is empty. */
+static int add_writable(struct guest *guest, const struct guest_params *params, struct error *err)
+{
+	struct blk_segment segment = {.length = params->shape->disk};
+	const struct blk_params blk = {
+		.name = "disk",
+		.serial = "disk",
+		.segments = &segment,
+		.nsegments = 1,
+		.writable = true,
+	};
+	cleanup_fd int fd = openat(params->pod_dir, SHAPE_DISK_IMAGE,
+				   O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return error_errno(err, SHAPE_DISK_IMAGE);
+	segment.fd = fd;
+	r = blk_new(&blk, machine_memory(guest->machine), &guest->writable, err);
+	if (r < 0)
+		return r;
+	take_fd(&fd);
+	return machine_add_virtio(guest->machine, &guest->writable->dev, err);
+}
+
 static int add_nics(struct guest *guest, struct podnet *podnet, struct loop *loop,
 		    struct error *err)
 {
@@ -163,6 +188,8 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 		r = add_nics(guest, params->net, loop, err);
 	if (r == 0)
 		r = add_memory(guest, err);
+	if (r == 0 && params->shape->disk)
+		r = add_writable(guest, params, err);
 	return r == 0 ? add_shares(guest, params->shares, err) : r;
 }
 
@@ -172,6 +199,7 @@ void guest_describe(const struct shape *shape, bool serial, struct firmware_para
 
 	if (shape->memory > GUEST_BOOT_MEMORY)
 		n += 2; /* memory, balloon */
+	n += shape->disk != 0;
 	n += podshares_count(&shape->pod);
 	*ret = (struct firmware_params){.ncpus = shape->ncpus};
 	ret->serial = serial;
@@ -298,6 +326,7 @@ void guest_free(struct guest *guest)
 		machine_stop(guest->machine);
 	for (unsigned i = 0; i < guest->ndisks; i++)
 		blk_free(guest->disk[i]);
+	blk_free(guest->writable);
 	vsock_free(guest->vsock);
 	rng_free(guest->rng);
 	for (unsigned i = 0; i < guest->nnics; i++)

@@ -34,6 +34,7 @@ struct guest {
 	struct machine *machine;
 	struct blk *disk[PLAN_APPS_MAX];
 	unsigned ndisks;
+	struct blk *writable; /* what the apps write is kept there; NULL: in memory */
 	struct vsock *vsock;
 	struct rng *rng;
 	struct net *nic[PLAN_NICS_MAX];

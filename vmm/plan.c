@@ -39,6 +39,14 @@ static void disk_path(unsigned n, char *ret, size_t size)
 		snprintf(ret, size, "/dev/vd%c%c", 'a' + (int)(n / 26) - 1, 'a' + (int)(n % 26));
 }
 
+static void put_disk(struct str *out, uint64_t size, unsigned n)
+{
+	struct plan_disk disk = {.size = size};
+
+	disk_path(n, disk.device, sizeof(disk.device));
+	plan_put(out, PLAN_DISK, &disk, sizeof(disk));
+}
+
 uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)
 {
 	uint32_t flags = app->readonly_root ? PLAN_READONLY_ROOT : 0;
@@ -226,6 +234,8 @@ int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t
 	if (args->memory)
 		plan_put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
 	put_net(&out, args->net, args->hostname);
+	if (args->disk)
+		put_disk(&out, args->disk, pod->napps);
 	put_volumes(&out, pod);
 	for (unsigned i = 0; i < pod->napps; i++)
 		put_app(&out, &pod->apps[i], i, args);

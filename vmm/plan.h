@@ -19,6 +19,7 @@ struct plan_args {
 	bool tpm; /* the guest has one: init binds its driver */
 	const char *mds_token; /* NULL: there is no metadata service */
 	const struct podnet *net;
+	uint64_t disk;		/* bytes of the disk behind the apps' own; 0: there is none */
 	uint64_t memory;	/* bytes init waits for; 0: what the guest booted with is all */
 	bool open_paths;	/* files of the kernel are as they are */
 	bool interactive;	/* the single app gets our stdin */

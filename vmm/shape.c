@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/str.h"
 #include "common/util.h"
 #include "firmware/firmware.h"
 #include "vmm/guest.h"
@@ -22,6 +23,7 @@
 #define MEMORY_DEFAULT_EMULATED GUEST_BOOT_MEMORY
 
 #define TPM_WORD_MAX 16 /* bytes of SHAPE_TPM_FILE */
+#define NUMBER_MAX   32 /* bytes of SHAPE_DISK_FILE */
 
 void shape_probe(struct shape_host *ret)
 {
@@ -31,21 +33,31 @@ void shape_probe(struct shape_host *ret)
 	ret->cpus = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
+/* A line of the pod's directory; NULL when there is no such file. The caller frees *ret. */
+static int read_word(const char *file, size_t max, char **ret, struct error *err)
+{
+	size_t len;
+	int r;
+
+	*ret = NULL;
+	if (faccessat(AT_FDCWD, file, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		return 0;
+	r = file_read(AT_FDCWD, file, max, ret, &len, err);
+	if (r == 0)
+		(*ret)[strcspn(*ret, "\n")] = '\0';
+	return r;
+}
+
 static int read_tpm_mode(enum tpm_mode *ret, struct error *err)
 {
 	static const char *const words[] = {
 		[TPM_AUTO] = "auto", [TPM_ON] = "on", [TPM_OFF] = "off"};
 	cleanup_free char *text = NULL;
-	size_t len;
-	int r;
+	int r = read_word(SHAPE_TPM_FILE, TPM_WORD_MAX, &text, err);
 
 	*ret = TPM_AUTO;
-	if (faccessat(AT_FDCWD, SHAPE_TPM_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-		return 0;
-	r = file_read(AT_FDCWD, SHAPE_TPM_FILE, TPM_WORD_MAX, &text, &len, err);
-	if (r < 0)
+	if (r < 0 || !text)
 		return r;
-	text[strcspn(text, "\n")] = '\0';
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
 		if (strcmp(text, words[i]) == 0) {
 			*ret = (enum tpm_mode)i;
@@ -53,6 +65,18 @@ static int read_tpm_mode(enum tpm_mode *ret, struct error *err)
 		}
 	}
 	return error_set(err, -EINVAL, SHAPE_TPM_FILE ": neither auto nor on nor off");
+}
+
+static int read_disk(uint64_t *ret, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	unsigned long long size = 0;
+	int r = read_word(SHAPE_DISK_FILE, NUMBER_MAX, &text, err);
+
+	if (r == 0 && text && (!str_to_u64(text, INT64_MAX, &size) || size == 0))
+		r = error_set(err, -EINVAL, SHAPE_DISK_FILE ": not a size");
+	*ret = size;
+	return r;
 }
 
 /* Who has the TPM. */
@@ -97,6 +121,8 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 	if (r < 0)
 		return r;
 	r = share_tpm(&shape, err);
+	if (r == 0)
+		r = read_disk(&shape.disk, err);
 	confine(args, &shape.pod);
 	if (r == 0)
 		r = podnet_plan(args, &shape.pod, &shape.net, err);
@@ -115,6 +141,7 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 		.interactive = args->interactive,
 		.open_paths = args->no_paths,
 		.tpm = shape.guest_tpm,
+		.disk = shape.disk,
 	};
 	*ret = shape;
 	ret->plan.net = &ret->net;

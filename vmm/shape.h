@@ -15,6 +15,13 @@
 
 #define SHAPE_TPM_FILE "tpm" /* in the pod's directory: auto, on or off */
 
+/*
+ * In the pod's directory, when what the apps write is kept on a disk: its bytes, in decimal, and the
+ * disk, a file of as many with an ext4 file system. Without the former it is kept in memory.
+ */
+#define SHAPE_DISK_FILE	 "disk"
+#define SHAPE_DISK_IMAGE "disk.img"
+
 enum tpm_mode {
 	TPM_AUTO, /* one for the host to ask, if swtpm is there; the guest's if an app asks */
 	TPM_ON,	  /* all apps have it */
@@ -36,6 +43,7 @@ struct shape {
 	bool emulated;
 	enum tpm_mode tpm;
 	bool guest_tpm; /* the guest sees the TPM: some app has it */
+	uint64_t disk;	/* bytes of the writable disk; 0: there is none */
 };
 
 /* This host. */
