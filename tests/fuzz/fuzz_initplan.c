@@ -34,6 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				total += app->groups[j];
 			for (unsigned j = 0; j < 8 * app->nfilter; j++)
 				total += app->filter[j];
+			for (unsigned j = 0; j < app->nmounts; j++) {
+				struct plan_mount mount = init_plan_mount(app, j);
+
+				total += strlen(app->mounts[j]) +
+					 init_plan_volume(&plan, mount.volume).flags;
+			}
 		}
 	}
 	memcpy(bytes, data, size);

@@ -533,6 +533,76 @@ static void a_request_is_one_app_with_a_command(void **state)
 	assert_int_equal(init_request_decode(bytes, w.len, pool, &request, &why), -EINVAL);
 }
 
+/* A pod with one volume, and one app with one mount of n bytes. */
+static struct writer mount_plan(const void *mount, uint32_t n, const void *volume, uint32_t size)
+{
+	struct writer w = {.len = 0};
+
+	record(&w, PLAN_VOLUME, volume, size);
+	app(&w, "a");
+	record(&w, PLAN_MOUNT, mount, n);
+	return w;
+}
+
+static void volumes_and_mounts_that_are_none_are_refused(void **state)
+{
+	static const struct plan_volume good[2] = {{.mode = 0755}, {.flags = PLAN_VOLUME_HOST}};
+	static const struct plan_volume mode = {.mode = 010000}, flag = {.flags = 0x80};
+	static const struct {
+		const char *mount;
+		uint32_t len;
+		const void *volumes;
+		uint32_t size;
+		const char *why; /* NULL: it is right */
+	} rows[] = {
+		{"\0\0\0\0/p", 6, good, sizeof(good[0]), NULL},
+		{"\1\0\1\0/p", 6, good, sizeof(good), NULL},
+		{"\1\0\0\0/p", 6, good, sizeof(good[0]), "no such volume"},
+		{"\0\1\0\0/p", 6, good, sizeof(good), "no such volume"},
+		{"\0\0\2\0/p", 6, good, sizeof(good), "unknown flag"},
+		{"\0\0\0\0p", 5, good, sizeof(good), "bad length"},
+		{"\0\0\0\0pp", 6, good, sizeof(good), "not absolute"},
+		{"\0\0\0\0/\0", 6, good, sizeof(good), "NUL in a string"},
+		{"\0\0\0", 3, good, sizeof(good), "bad length"},
+		{"\0\0\0\0/p", 6, good, sizeof(good[0]) - 1, "bad length"},
+		{"\0\0\0\0/p", 6, good, 0, "bad length"},
+		{"\0\0\0\0/p", 6, &mode, sizeof(mode), "out of range"},
+		{"\0\0\0\0/p", 6, &flag, sizeof(flag), "out of range"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct writer w =
+			mount_plan(rows[i].mount, rows[i].len, rows[i].volumes, rows[i].size);
+		struct init_plan plan;
+		struct init_text why;
+
+		if (rows[i].why) {
+			assert_refused(&w, rows[i].why);
+			continue;
+		}
+		assert_int_equal(decode(&w, &plan, &why), 0);
+		assert_int_equal(plan.app[0].nmounts, 1);
+		assert_string_equal(plan.app[0].mounts[0], "/p");
+		assert_int_equal(init_plan_mount(&plan.app[0], 0).volume, rows[i].mount[0]);
+		assert_int_equal(init_plan_mount(&plan.app[0], 0).flags, rows[i].mount[2]);
+	}
+}
+
+static void a_session_mounts_nothing(void **state)
+{
+	static char *pool[INIT_REQUEST_POOL_MAX];
+	struct init_plan_app request;
+	struct writer w = {.len = 0};
+	struct init_text why;
+	(void)state;
+
+	string(&w, PLAN_APP, "a");
+	string(&w, PLAN_ARG, "x");
+	record(&w, PLAN_MOUNT, "\0\0\0\0/p", 6);
+	assert_int_equal(init_request_decode(w.bytes, w.len, pool, &request, &why), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -549,6 +619,8 @@ int main(void)
 		cmocka_unit_test(a_disk_is_a_device),
 		cmocka_unit_test(networks_are_decoded),
 		cmocka_unit_test(networks_that_make_no_sense_are_refused),
+		cmocka_unit_test(volumes_and_mounts_that_are_none_are_refused),
+		cmocka_unit_test(a_session_mounts_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
