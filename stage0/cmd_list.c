@@ -81,17 +81,38 @@ static void add_rows(struct listing *listing, const struct pod *pod, const struc
 	}
 }
 
+/*
+ * Read one pod that was found at where. -ENOENT: it is gone from there, or on its way: a pod that
+ * moves on while we look is neither missing nor in a state it never was in.
+ */
+static int read_pod(const struct pods *pods, enum pod_where where, const char *uuid, bool again,
+		    struct pod *pod, struct pod_info *ret, struct error *err)
+{
+	int r = again ? pod_find(pods, uuid, pod, err) : pod_open(pods, where, uuid, pod, err);
+
+	if (r == 0)
+		r = pod_info_read(pod, ret, err);
+	if (r == 0 && ret->where == POD_PREPARE && !ret->locked && !pod_is_in_place(pods, pod)) {
+		pod_info_free(ret);
+		return -ENOENT;
+	}
+	return r;
+}
+
 static void list_pod(struct listing *listing, const struct pods *pods, enum pod_where where,
 		     const char *uuid)
 {
-	cleanup_pod struct pod pod = POD_INIT;
 	cleanup_pod_info struct pod_info info = {.state = NULL};
+	cleanup_pod struct pod pod = POD_INIT;
 	struct error err = ERROR_INIT;
-	int r = pod_open(pods, where, uuid, &pod, &err);
+	int r = -ENOENT;
 
-	if (r == 0)
-		r = pod_info_read(&pod, &info, &err);
-	if (r == -ENOENT) /* moved or deleted while we looked */
+	for (int i = 0; r == -ENOENT && i < POD_WHERES; i++) {
+		pod_close(&pod);
+		err = (struct error)ERROR_INIT;
+		r = read_pod(pods, where, uuid, i > 0, &pod, &info, &err);
+	}
+	if (r == -ENOENT) /* deleted while we looked */
 		return;
 	if (r < 0) {
 		strv_add(&listing->problems, err.msg);

@@ -80,6 +80,10 @@ static int look(const struct pods *pods, const char *uuid, int64_t timeout,
 			r = pod_info_read(&pod, &info, err);
 		if (r < 0)
 			return r;
+		if (info.where == POD_PREPARE && !info.locked && !pod_is_in_place(pods, &pod)) {
+			pod_info_free(&info); /* it was moved on while we looked */
+			continue;
+		}
 		if (timeout == 0 || wanted(&pod, &info)) {
 			*ret_info = info;
 			*ret_pod = pod;

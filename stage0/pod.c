@@ -118,8 +118,7 @@ void pod_close(struct pod *pod)
 	close_fd(&pod->fd);
 }
 
-/* Whether the pod's directory is still where we think it is. */
-static bool is_in_place(const struct pods *pods, const struct pod *pod)
+bool pod_is_in_place(const struct pods *pods, const struct pod *pod)
 {
 	cleanup_free char *name = pod_name(pod->where, pod->uuid);
 	struct stat there, ours;
@@ -167,7 +166,7 @@ int pod_try_lock(const struct pods *pods, struct pod *pod, struct error *err)
 		return error_set(err, -EWOULDBLOCK, "pod %s is in use", pod->uuid);
 	if (r < 0)
 		return error_errno(err, "locking pod %s", pod->uuid);
-	if (!is_in_place(pods, pod)) {
+	if (!pod_is_in_place(pods, pod)) {
 		flock(pod->fd, LOCK_UN);
 		return error_set(err, -ENOENT, "pod %s was moved meanwhile", pod->uuid);
 	}

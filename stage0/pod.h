@@ -74,6 +74,12 @@ void pod_close(struct pod *pod) __attribute__((nonnull));
 int pod_try_lock(const struct pods *pods, struct pod *pod, struct error *err)
 	__attribute__((nonnull));
 
+/*
+ * Whether the pod's directory is still where it was opened. Who prepares a pod lets go of its lock
+ * after the move, so one that is found in prepare and not locked has been given up only if it is.
+ */
+bool pod_is_in_place(const struct pods *pods, const struct pod *pod) __attribute__((nonnull));
+
 /* Whether somebody holds the exclusive lock. */
 bool pod_is_locked(const struct pod *pod) __attribute__((nonnull));
 
