@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# kill -9 of stage0, the VMM and what runs beside it, at random moments: nothing is left that list, gc
+# and the next pod would stumble over. KILLS (6) says how often, KILLS_SEED repeats a run. In a network
+# namespace of the test's own.
+if [ -z "${TRIPOD_TEST_NETNS-}" ] && [ "$(id -u)" = 0 ]; then
+	TRIPOD_TEST_NETNS=1 exec unshare --net --mount sh "$0"
+fi
+. tests/e2e/tap.sh
+need_root
+need_kvm
+need_command python3
+need_command passt
+[ -x /usr/lib/cni/ptp ] || skip_all 'no CNI plugins'
+[ -c /dev/net/tun ] || skip_all 'no /dev/net/tun'
+: "${KILLS:=6}"
+
+mkdir -p /run/netns /var/lib/cni
+mount -t tmpfs tmpfs /run/netns
+mount -t tmpfs tmpfs /var/lib/cni
+ip link set lo up
+# passt wants a network to take its part in, if only one that leads nowhere
+ip link add outside type veth peer name inside
+ip address add 192.0.2.2/24 dev outside
+ip link set outside up
+ip link set inside up
+ip route add default via 192.0.2.1
+
+run_tripod prepare "$IMAGES/busybox.aci"
+is 'the image is in the store' "$status" 0
+run_tripod gc --grace-period=0s --expire-prepared=0s
+run_tripod image list --no-legend --full --fields=id,name
+IMAGE=$(printf '%s\n' "$out" | awk '$2 ~ /busybox/ { print $1 }')
+PODS_DIR=$DATA/pods
+export IMAGE PODS_DIR
+
+status=0
+TRIPOD_TEST=$WORK python3 tests/e2e/kills.py "$KILLS" "$WORK" "$TRIPOD" --dir="$DATA" \
+	--insecure-options=image >"$WORK/kills" 2>"$WORK/kills.err" </dev/null || status=$?
+while read -r line; do
+	case $line in
+	'ok '*) pass "${line#ok - }" ;;
+	'not ok '*) fail "${line#not ok - }" ;;
+	*) echo "$line" ;;
+	esac
+done <"$WORK/kills"
+is 'the driver came to its end' "$status $(grep -c 'ok - ' "$WORK/kills") $(tail -n 5 "$WORK/kills.err")" '0 4 '
+run_tripod run --net=none "$IMAGE" --exec=/bin/true
+is 'and the next pod runs' "$status" 0
+run_tripod gc --grace-period=0s
+no_leaks 'nothing is left'
+done_testing
