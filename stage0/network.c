@@ -105,3 +105,46 @@ int port_add(struct json_object *list, const char *text, struct error *err)
 	json_object_array_add(list, entry);
 	return 0;
 }
+
+/* How many ports of the app have that name. */
+static unsigned count_ports(struct json_object *app, const char *name)
+{
+	struct json_object *section = NULL, *ports = NULL;
+	struct error ignored = ERROR_INIT;
+	unsigned n = 0;
+
+	if (json_get_object(app, "app", &section, &ignored) < 0 || !section ||
+	    json_get_array(section, "ports", &ports, &ignored) < 0 || !ports)
+		return 0;
+	for (size_t i = 0; i < json_object_array_length(ports); i++) {
+		struct json_object *port = json_object_array_get_idx(ports, i);
+		const char *own = NULL;
+
+		if (json_object_is_type(port, json_type_object) &&
+		    json_get_string(port, "name", &own, &ignored) == 0 && own &&
+		    strcmp(own, name) == 0)
+			n++;
+	}
+	return n;
+}
+
+int ports_check(struct json_object *list, struct json_object *apps, struct error *err)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *entry = json_object_array_get_idx(list, i);
+		const char *name = NULL;
+		unsigned n = 0;
+		int r = json_get_string(entry, "name", &name, err);
+
+		if (r < 0)
+			return r;
+		if (json_object_object_get_ex(entry, "podPort", NULL))
+			continue; /* said by its number */
+		for (size_t k = 0; k < json_object_array_length(apps); k++)
+			n += count_ports(json_object_array_get_idx(apps, k), name);
+		if (n != 1)
+			return error_set(err, -EINVAL, "--port: %s a port \"%s\"",
+					 n ? "several apps have" : "no app has", name);
+	}
+	return 0;
+}

@@ -28,5 +28,8 @@ bool network_publishes(const char *text) __attribute__((nonnull));
  */
 int port_add(struct json_object *list, const char *text, struct error *err)
 	__attribute__((nonnull));
+/* Whether each port of the list that is said by name is one of exactly one app of the pod's. */
+int ports_check(struct json_object *list, struct json_object *apps, struct error *err)
+	__attribute__((nonnull));
 
 #endif

@@ -467,6 +467,9 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 		if (r < 0)
 			return r;
 	}
+	r = ports_check(ports, list, err);
+	if (r < 0)
+		return r;
 	r = json_parse(json_text(doc), strlen(json_text(doc)), "pod manifest", &reread, err);
 	if (r < 0)
 		return error_wrap(err, "an argument is no text (UTF-8)");
