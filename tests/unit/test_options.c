@@ -16,6 +16,7 @@ struct values {
 	struct strv list;
 	struct strv pairs;
 	struct strv env;
+	struct strv for_all;
 };
 
 static const struct option table[] = {
@@ -27,6 +28,8 @@ static const struct option table[] = {
 	{"pair", OPT_KEYVALS, offsetof(struct values, pairs), .help = ""},
 	{"env", OPT_ENV, offsetof(struct values, env), .help = ""},
 	{"name", OPT_STRING, offsetof(struct app_request, name), .app = true, .help = ""},
+	{"mount", OPT_LIST, offsetof(struct app_request, mounts), .app = true,
+	 .early = offsetof(struct values, for_all), .help = ""},
 	{"ro", OPT_BOOL, offsetof(struct app_request, readonly_rootfs), .app = true,
 	 .explicit_value = true, .help = ""},
 	{.name = NULL},
@@ -175,9 +178,13 @@ static int grammar(const char *line, struct str *ret, struct error *err)
 			str_add(ret, " args=");
 		for (size_t k = 0; k < app->args.n; k++)
 			str_addf(ret, "[%s]", app->args.v[k]);
+		for (size_t k = 0; k < app->mounts.n; k++)
+			str_addf(ret, " %s", app->mounts.v[k]);
 	}
 	if (r == 0 && v.flag)
 		str_add(ret, " +flag");
+	for (size_t k = 0; r == 0 && k < v.for_all.n; k++)
+		str_addf(ret, " +%s", v.for_all.v[k]);
 	image_list_free(&images, table);
 	options_free(table, &v, false);
 	return r;
@@ -196,6 +203,9 @@ static void the_grammar_binds_words_to_images(void **state)
 		{"a|--ro=true|b|--ro|false", "a ro; b"},
 		{"a|--ro|b", NULL}, /* needs a boolean */
 		{"a|--flag", "a +flag"},
+		{"--mount=all|a|--mount=own|b|--mount|its", "a own; b its +all"},
+		{"--mount|x|--mount|y|a", "a +x +y"},
+		{"--mount", NULL},
 		{"a|--", "a args="},
 		{"a|--|x|--flag|y", "a args=[x][--flag][y]"},
 		{"a|--|x|---|b|--|y", "a args=[x]; b args=[y]"},
