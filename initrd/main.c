@@ -279,7 +279,7 @@ static void loop(void)
 								KEY_STREAM_OF(key));
 				break;
 			case KEY_METADATA:
-				init_metadata_event(KEY_APP(key));
+				init_metadata_event(KEY_APP(key), KEY_STREAM_OF(key));
 				break;
 			}
 		}

@@ -11,9 +11,9 @@
  * loop-back goes to the host, and what the host says goes back. Nothing of it is looked at here.
  */
 
-/* Listen; epfd then reports key | n << 8 with n for init_metadata_event(). */
+/* Listen; epfd then reports key | n << 8 | side, for init_metadata_event(). */
 int init_metadata_listen(int epfd, uint64_t key, struct init_text *why) __attribute__((nonnull));
 
-void init_metadata_event(unsigned n);
+void init_metadata_event(unsigned n, unsigned side);
 
 #endif

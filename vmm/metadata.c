@@ -219,35 +219,35 @@ void metadata_free(struct metadata *md)
 }
 
 /* A response that is only a status says it once more in words, for people. */
-static void refuse(struct str *out, const struct http_request *request, int status,
+static void refuse(struct str *out, const struct mdhttp_request *request, int status,
 		   const char *allow, const char *why)
 {
 	cleanup_free char *body = xasprintf("%s\n", why);
 
-	http_respond(out, &(struct http_response){
-				  .status = status,
-				  .type = TYPE_TEXT,
-				  .allow = allow,
-				  .body = body,
-				  .body_len = strlen(body),
-				  .no_body = request->method == HTTP_HEAD,
-			  });
+	mdhttp_respond(out, &(struct mdhttp_response){
+				    .status = status,
+				    .type = TYPE_TEXT,
+				    .allow = allow,
+				    .body = body,
+				    .body_len = strlen(body),
+				    .no_body = request->method == MDHTTP_HEAD,
+			    });
 }
 
 static void respond_text(struct str *out, const char *text)
 {
-	http_respond(out, &(struct http_response){.status = 200,
-						  .type = TYPE_TEXT,
-						  .body = text,
-						  .body_len = strlen(text)});
+	mdhttp_respond(out, &(struct mdhttp_response){.status = 200,
+						      .type = TYPE_TEXT,
+						      .body = text,
+						      .body_len = strlen(text)});
 }
 
 /* A field of the request's form, terminated after *ret_len bytes. NULL: there is none. */
-static char *form_field(const struct http_request *request, const char *name, size_t *ret_len)
+static char *form_field(const struct mdhttp_request *request, const char *name, size_t *ret_len)
 {
 	char *value = xcalloc(1, request->body_len + 1);
-	long len =
-		request->form ? http_form_field(request->body, request->body_len, name, value) : -1;
+	long len = request->form ? mdhttp_form_field(request->body, request->body_len, name, value)
+				 : -1;
 
 	if (len < 0) {
 		free(value);
@@ -266,7 +266,7 @@ static void make_mac(const struct metadata *md, const uint8_t uuid[UUID_SIZE], c
 	hash_hmac_sha512(md->key, sizeof(md->key), parts, ARRAY_SIZE(parts), mac);
 }
 
-static void sign(const struct metadata *md, const struct http_request *request, struct str *out)
+static void sign(const struct metadata *md, const struct mdhttp_request *request, struct str *out)
 {
 	size_t len = 0;
 	cleanup_free char *content = form_field(request, "content", &len), *text = NULL;
@@ -281,7 +281,7 @@ static void sign(const struct metadata *md, const struct http_request *request, 
 	respond_text(out, text);
 }
 
-static void verify(const struct metadata *md, const struct http_request *request, struct str *out)
+static void verify(const struct metadata *md, const struct mdhttp_request *request, struct str *out)
 {
 	size_t len = 0, uuid_len = 0, text_len = 0, signature_len = 0;
 	cleanup_free char *content = form_field(request, "content", &len);
@@ -296,7 +296,7 @@ static void verify(const struct metadata *md, const struct http_request *request
 	} else if (!uuid_text || strlen(uuid_text) != uuid_len || !uuid_bytes(uuid_text, uuid)) {
 		refuse(out, request, 400, NULL, "the form has no UUID");
 	} else if (!text || strlen(text) != text_len ||
-		   base64_decode(text, HTTP_BODY_MAX, &signature, &signature_len, &ignored) < 0) {
+		   base64_decode(text, MDHTTP_BODY_MAX, &signature, &signature_len, &ignored) < 0) {
 		refuse(out, request, 400, NULL, "the form has no signature in base64");
 	} else {
 		make_mac(md, uuid, content, len, mac);
@@ -319,7 +319,7 @@ static bool is_app_name(const char *s, size_t len)
 }
 
 /* A path that is none of ours: there is no such thing, or its app's name is not even one. */
-static void not_found(const struct http_request *request, const char *path, struct str *out)
+static void not_found(const struct mdhttp_request *request, const char *path, struct str *out)
 {
 	if (str_starts_with(path, APPS)) {
 		const char *name = path + strlen(APPS);
@@ -332,7 +332,7 @@ static void not_found(const struct http_request *request, const char *path, stru
 	refuse(out, request, 404, NULL, "there is nothing of this name");
 }
 
-static void answer_path(const struct metadata *md, const struct http_request *request,
+static void answer_path(const struct metadata *md, const struct mdhttp_request *request,
 			const char *path, struct str *out)
 {
 	bool post = strcmp(path, SIGN) == 0 || strcmp(path, VERIFY) == 0;
@@ -343,31 +343,32 @@ static void answer_path(const struct metadata *md, const struct http_request *re
 			doc = &md->docs[i];
 	if (!post && !doc)
 		not_found(request, path, out);
-	else if (post && request->method != HTTP_POST)
+	else if (post && request->method != MDHTTP_POST)
 		refuse(out, request, 405, "POST", "this is for POST");
 	else if (post && strcmp(path, SIGN) == 0)
 		sign(md, request, out);
 	else if (post)
 		verify(md, request, out);
-	else if (request->method != HTTP_GET && request->method != HTTP_HEAD)
+	else if (request->method != MDHTTP_GET && request->method != MDHTTP_HEAD)
 		refuse(out, request, 405, "GET, HEAD", "this is for GET");
 	else
-		http_respond(out, &(struct http_response){
-					  .status = 200,
-					  .type = doc->type,
-					  .body = doc->body,
-					  .body_len = doc->len,
-					  .no_body = request->method == HTTP_HEAD,
-				  });
+		mdhttp_respond(out, &(struct mdhttp_response){
+					    .status = 200,
+					    .type = doc->type,
+					    .body = doc->body,
+					    .body_len = doc->len,
+					    .no_body = request->method == MDHTTP_HEAD,
+				    });
 }
 
-void metadata_answer(const struct metadata *md, const struct http_request *request, struct str *out)
+void metadata_answer(const struct metadata *md, const struct mdhttp_request *request,
+		     struct str *out)
 {
 	size_t token_len = strlen(md->token);
 	char path[PATH_LEN + 1];
 	long len = request->path_len > PATH_LEN
 			   ? -1
-			   : http_decode(request->path, request->path_len, false, path);
+			   : mdhttp_decode(request->path, request->path_len, false, path);
 
 	if (len < 0 || memchr(path, '\0', (size_t)len)) {
 		refuse(out, request, 400, NULL, "malformed path");

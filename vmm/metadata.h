@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 #include "common/str.h"
-#include "vmm/http.h"
+#include "vmm/metadata_http.h"
 
 /*
  * The appc metadata service of one pod (images.md section 8): what there is to say, and the answer to
@@ -41,7 +41,7 @@ int metadata_new(const struct metadata_config *config, struct metadata **ret, st
 void metadata_free(struct metadata *md);
 
 /* Append the whole response to a request. */
-void metadata_answer(const struct metadata *md, const struct http_request *request, struct str *out)
-	__attribute__((nonnull));
+void metadata_answer(const struct metadata *md, const struct mdhttp_request *request,
+		     struct str *out) __attribute__((nonnull));
 
 #endif

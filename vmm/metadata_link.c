@@ -94,27 +94,24 @@ static int give(struct files *files, int fd, int child)
 	return 0;
 }
 
-static int make_slots(struct metadata_link *link, struct files *files, struct error *err)
+/* ours: a socket for each slot, of which the process has the other end. */
+static int make_slots(int ours[METADATA_SLOTS], struct files *files, struct error *err)
 {
 	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
 		int pair[2];
 
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 			return error_errno(err, "the metadata service's sockets");
-		link->slot[i].fd = pair[0];
+		ours[i] = pair[0];
 		give(files, pair[1], METADATA_FD_SLOTS + (int)i);
 	}
 	return 0;
 }
 
-static int start(struct metadata_link *link, const struct pod_spec *pod, struct files *files,
-		 const char *uuid, const char *token, struct error *err)
+/* All the process is given. */
+static int make_files(const struct pod_spec *pod, int ours[METADATA_SLOTS], struct files *files,
+		      struct error *err)
 {
-	char name[] = METADATA_NAME;
-	cleanup_free char *id = xstrdup(uuid), *secret = xstrdup(token);
-	cleanup_free char *napps = xasprintf("%u", pod->napps);
-	char *const argv[] = {name, id, secret, napps, NULL};
-	struct spawn_args args = {.path = "/proc/self/exe", .argv = argv, .cwd = -1};
 	int r = give(files, key_file(err), METADATA_FD_KEY);
 
 	if (r == 0) {
@@ -123,7 +120,7 @@ static int start(struct metadata_link *link, const struct pod_spec *pod, struct 
 		r = fd < 0 ? error_errno(err, "pod manifest") : give(files, fd, METADATA_FD_POD);
 	}
 	if (r == 0)
-		r = make_slots(link, files, err);
+		r = make_slots(ours, files, err);
 	for (unsigned i = 0; r == 0 && i < pod->napps; i++)
 		r = give(files, image_file(&pod->apps[i], err), METADATA_FD_IMAGES + (int)i);
 	if (r == 0) {
@@ -131,27 +128,54 @@ static int start(struct metadata_link *link, const struct pod_spec *pod, struct 
 
 		if (fd >= 0) /* where it says why it can not */
 			give(files, fd, STDERR_FILENO);
-		args.fds = files->fds;
-		args.nfds = files->n;
-		r = spawn(&args, &link->pid, &link->pidfd, err);
 	}
 	return r;
+}
+
+static int start(const struct pod_spec *pod, const char *uuid, const char *token,
+		 const struct files *files, struct metadata_link *link, struct error *err)
+{
+	char name[] = METADATA_NAME;
+	cleanup_free char *id = xstrdup(uuid), *secret = xstrdup(token);
+	cleanup_free char *napps = xasprintf("%u", pod->napps);
+	char *const argv[] = {name, id, secret, napps, NULL};
+	const struct spawn_args args = {
+		.path = "/proc/self/exe",
+		.argv = argv,
+		.cwd = -1,
+		.fds = files->fds,
+		.nfds = files->n,
+	};
+
+	return spawn(&args, &link->pid, &link->pidfd, err);
+}
+
+void metadata_link_new(const int fds[METADATA_SLOTS], struct metadata_link **ret)
+{
+	struct metadata_link *link = xcalloc(1, sizeof(*link));
+
+	link->pidfd = -1;
+	memset(link->slot_of, -1, sizeof(link->slot_of));
+	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
+		link->slot[i].fd = fds[i];
+		link->slot[i].conn = -1;
+		link->slot[i].heard_bye = true;
+	}
+	*ret = link;
 }
 
 int metadata_link_start(const struct pod_spec *pod, const char *uuid, const char *token,
 			struct metadata_link **ret, struct error *err)
 {
-	struct metadata_link *link = xcalloc(1, sizeof(*link));
 	cleanup_free struct files *files = xcalloc(1, sizeof(*files));
-	int r;
+	struct metadata_link *link;
+	int fds[METADATA_SLOTS], r;
 
-	link->pidfd = -1;
-	memset(link->slot_of, -1, sizeof(link->slot_of));
-	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
-		link->slot[i].fd = link->slot[i].conn = -1;
-		link->slot[i].heard_bye = true;
-	}
-	r = start(link, pod, files, uuid, token, err);
+	memset(fds, -1, sizeof(fds));
+	r = make_files(pod, fds, files, err);
+	metadata_link_new(fds, &link);
+	if (r == 0)
+		r = start(pod, uuid, token, files, link, err);
 	close_files(files);
 	if (r < 0) {
 		metadata_link_free(link);

@@ -54,6 +54,9 @@ struct metadata_link;
  */
 int metadata_link_start(const struct pod_spec *pod, const char *uuid, const char *token,
 			struct metadata_link **ret, struct error *err) __attribute__((nonnull));
+/* For a process that runs already, and has the other ends of these sockets, which are taken over. */
+void metadata_link_new(const int fds[METADATA_SLOTS], struct metadata_link **ret)
+	__attribute__((nonnull));
 /* The guest's connections are vs's, the process's events come from loop. */
 int metadata_link_join(struct metadata_link *link, struct vsock *vs, struct loop *loop,
 		       struct error *err) __attribute__((nonnull));

@@ -45,7 +45,7 @@ struct slot {
 	size_t len;  /* of the request */
 	size_t sent; /* of the answer */
 	struct str out;
-	char request[HTTP_REQUEST_MAX];
+	char request[MDHTTP_REQUEST_MAX];
 };
 
 /* Send what there is of the answer, and then BYE. */
@@ -75,30 +75,30 @@ static void go_on(struct slot *slot)
 
 static void refuse(struct slot *slot, int status)
 {
-	http_respond(&slot->out, &(struct http_response){.status = status, .body = ""});
+	mdhttp_respond(&slot->out, &(struct mdhttp_response){.status = status, .body = ""});
 	slot->state = ANSWERING;
 }
 
 /* More of a request has come, or its end. */
 static void look(const struct metadata *md, struct slot *slot)
 {
-	struct http_request request;
+	struct mdhttp_request request;
 	int status = 400;
 
-	switch (http_parse(slot->request, slot->len, &request, &status)) {
-	case HTTP_WHOLE:
+	switch (mdhttp_parse(slot->request, slot->len, &request, &status)) {
+	case MDHTTP_WHOLE:
 		metadata_answer(md, &request, &slot->out);
 		slot->state = ANSWERING;
 		break;
-	case HTTP_WRONG:
+	case MDHTTP_WRONG:
 		refuse(slot, status);
 		break;
-	case HTTP_CONTINUE:
+	case MDHTTP_CONTINUE:
 		if (!slot->continued)
-			str_add(&slot->out, HTTP_CONTINUE_TEXT);
+			str_add(&slot->out, MDHTTP_CONTINUE_TEXT);
 		slot->continued = true;
 		break;
-	case HTTP_MORE:
+	case MDHTTP_MORE:
 		break;
 	}
 	if (slot->state == READING && slot->eof)

@@ -4,7 +4,7 @@
  * state to get wrong, and a request is short. Lines end with CRLF or LF (RFC 9112 section 2.2); what
  * is ambiguous about where a message ends is refused (two lengths, a transfer coding, folded lines).
  */
-#include "vmm/http.h"
+#include "vmm/metadata_http.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -85,7 +85,7 @@ static bool is_visible(const struct span *span, bool blanks)
 }
 
 /* "/path", or "http://host/path" as sent to a proxy. */
-static bool parse_target(struct span target, struct http_request *ret)
+static bool parse_target(struct span target, struct mdhttp_request *ret)
 {
 	static const char scheme[] = "http://";
 	const char *query;
@@ -110,10 +110,10 @@ static bool parse_target(struct span target, struct http_request *ret)
 }
 
 /* 0, or the status to answer. */
-static int parse_request_line(struct span line, struct http_request *ret)
+static int parse_request_line(struct span line, struct mdhttp_request *ret)
 {
 	static const char *const names[] = {
-		[HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD", [HTTP_POST] = "POST"};
+		[MDHTTP_GET] = "GET", [MDHTTP_HEAD] = "HEAD", [MDHTTP_POST] = "POST"};
 	struct span method, target;
 
 	if (!take_until(&line, ' ', &method) || !take_until(&line, ' ', &target) ||
@@ -124,10 +124,10 @@ static int parse_request_line(struct span line, struct http_request *ret)
 		return 505;
 	if (!parse_target(target, ret))
 		return 400;
-	ret->method = HTTP_OTHER;
+	ret->method = MDHTTP_OTHER;
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (method.len == strlen(names[i]) && !memcmp(method.p, names[i], method.len))
-			ret->method = (enum http_method)i;
+			ret->method = (enum mdhttp_method)i;
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static int parse_length(const struct span *value, struct headers *headers)
 	return 0;
 }
 
-static int parse_header(struct span line, struct headers *headers, struct http_request *ret)
+static int parse_header(struct span line, struct headers *headers, struct mdhttp_request *ret)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
 	struct span name;
@@ -182,7 +182,7 @@ static int parse_header(struct span line, struct headers *headers, struct http_r
 }
 
 /* 1: the head is whole, 0: it is not, else the status to answer. */
-static int parse_head(struct span *rest, struct headers *headers, struct http_request *ret)
+static int parse_head(struct span *rest, struct headers *headers, struct mdhttp_request *ret)
 {
 	struct span line;
 	int r;
@@ -200,29 +200,30 @@ static int parse_head(struct span *rest, struct headers *headers, struct http_re
 	return r;
 }
 
-enum http_state http_parse(const char *bytes, size_t len, struct http_request *ret, int *ret_status)
+enum mdhttp_state mdhttp_parse(const char *bytes, size_t len, struct mdhttp_request *ret,
+			       int *ret_status)
 {
-	struct http_request request = {.method = HTTP_OTHER};
-	struct span rest = {bytes, MIN(len, (size_t)HTTP_HEAD_MAX)};
+	struct mdhttp_request request = {.method = MDHTTP_OTHER};
+	struct span rest = {bytes, MIN(len, (size_t)MDHTTP_HEAD_MAX)};
 	struct headers headers = {.has_length = false};
 	int r = parse_head(&rest, &headers, &request);
 
-	if (r == 0 && len >= HTTP_HEAD_MAX)
+	if (r == 0 && len >= MDHTTP_HEAD_MAX)
 		r = 431;
-	if (r == 1 && headers.length > HTTP_BODY_MAX)
+	if (r == 1 && headers.length > MDHTTP_BODY_MAX)
 		r = 413;
 	if (r > 1) {
 		*ret_status = r;
-		return HTTP_WRONG;
+		return MDHTTP_WRONG;
 	}
 	if (r == 0)
-		return HTTP_MORE;
+		return MDHTTP_MORE;
 	request.body = rest.p;
 	request.body_len = (size_t)headers.length;
 	if (len - (size_t)(rest.p - bytes) < request.body_len)
-		return headers.expects ? HTTP_CONTINUE : HTTP_MORE;
+		return headers.expects ? MDHTTP_CONTINUE : MDHTTP_MORE;
 	*ret = request;
-	return HTTP_WHOLE;
+	return MDHTTP_WHOLE;
 }
 
 static int hex_digit(char c)
@@ -233,7 +234,7 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-long http_decode(const char *text, size_t len, bool plus, char *ret)
+long mdhttp_decode(const char *text, size_t len, bool plus, char *ret)
 {
 	size_t n = 0;
 
@@ -253,7 +254,7 @@ long http_decode(const char *text, size_t len, bool plus, char *ret)
 	return (long)n;
 }
 
-long http_form_field(const char *form, size_t len, const char *name, char *ret)
+long mdhttp_form_field(const char *form, size_t len, const char *name, char *ret)
 {
 	struct span rest = {form, len}, field, key;
 
@@ -268,9 +269,9 @@ long http_form_field(const char *form, size_t len, const char *name, char *ret)
 			key = field;
 			field.len = 0;
 		}
-		n = http_decode(key.p, key.len, true, ret);
+		n = mdhttp_decode(key.p, key.len, true, ret);
 		if (n == (long)strlen(name) && memcmp(ret, name, (size_t)n) == 0)
-			return http_decode(field.p, field.len, true, ret);
+			return mdhttp_decode(field.p, field.len, true, ret);
 	}
 	return -1;
 }
@@ -300,7 +301,7 @@ static const char *reason(int status)
 	return "Error";
 }
 
-void http_respond(struct str *out, const struct http_response *response)
+void mdhttp_respond(struct str *out, const struct mdhttp_response *response)
 {
 	str_addf(out, "HTTP/1.1 %d %s\r\n", response->status, reason(response->status));
 	if (response->type)

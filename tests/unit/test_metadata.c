@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/str.h"
+#include "common/util.h"
+#include "vmm/metadata.h"
+
+#define UUID  "01234567-89ab-cdef-0123-456789abcdef"
+#define OTHER "11111111-2222-3333-4444-555555555555"
+#define TOKEN "feedface"
+#define JSON  "application/json"
+#define EXPECTED                                                                                   \
+	"I%2BlGDJgCu6xouWlO%2F4qklkxA98WYBxUQ7Gl9eFG84kV3iXS4872S%2F2"                             \
+	"bd%2BYRXYq7II9iUmb8qX56jfBPsTtsz3Q%3D%3D"
+#define TEXT "text/plain; charset=us-ascii"
+
+static const char pod_text[] =
+	"{\"acKind\":\"PodManifest\", \"annotations\":[{\"name\":\"a/b\",\"value\":\"one\"}],"
+	"\"apps\":[{\"name\":\"web\",\"image\":{\"id\":\"sha512-00ff\"},\"annotations\":["
+	"{\"name\":\"color\",\"value\":\"red\"},{\"name\":\"new\",\"value\":\"3\"}]},"
+	"{\"name\":\"db\",\"image\":{\"id\":\"sha512-11\"}}]}";
+static const char image_text[] = "{\"acKind\":\"ImageManifest\",\n\"annotations\":["
+				 "{\"name\":\"color\",\"value\":\"blue\"},"
+				 "{\"name\":\"size\",\"value\":\"2\"}]}";
+
+static struct metadata *make(const char *uuid, const char *pod)
+{
+	static const uint8_t key[METADATA_KEY_SIZE] = "a key";
+	const struct metadata_image images[] = {{image_text, strlen(image_text)}, {NULL, 0}};
+	const struct metadata_config config = {
+		.uuid = uuid,
+		.token = TOKEN,
+		.key = key,
+		.pod = pod,
+		.pod_len = strlen(pod),
+		.images = images,
+		.nimages = ARRAY_SIZE(images),
+	};
+	struct metadata *md = NULL;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(metadata_new(&config, &md, &err), 0);
+	return md;
+}
+
+static int setup(void **state)
+{
+	*state = make(UUID, pod_text);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	metadata_free(*state);
+	return 0;
+}
+
+struct answer {
+	int status;
+	char type[64];
+	const char *body; /* within text */
+	struct str text;
+};
+
+static void ask(const struct metadata *md, enum mdhttp_method method, const char *path,
+		const char *form, struct answer *ret)
+{
+	const struct mdhttp_request request = {
+		.method = method,
+		.form = form != NULL,
+		.path = path,
+		.path_len = strlen(path),
+		.body = form ? form : "",
+		.body_len = form ? strlen(form) : 0,
+	};
+	const char *type;
+
+	*ret = (struct answer){.type = ""};
+	metadata_answer(md, &request, &ret->text);
+	assert_int_equal(sscanf(ret->text.s, "HTTP/1.1 %d ", &ret->status), 1);
+	type = strstr(ret->text.s, "Content-Type: ");
+	if (type)
+		assert_int_equal(sscanf(type, "Content-Type: %63[^\r]", ret->type), 1);
+	ret->body = strstr(ret->text.s, "\r\n\r\n");
+	assert_non_null(ret->body);
+	ret->body += 4;
+}
+
+static void assert_get(const struct metadata *md, const char *path, const char *type,
+		       const char *body)
+{
+	cleanup_free char *whole = xasprintf("/" TOKEN "/acMetadata/v1%s", path);
+	struct answer answer;
+
+	ask(md, MDHTTP_GET, whole, NULL, &answer);
+	assert_int_equal(answer.status, 200);
+	assert_string_equal(answer.type, type);
+	assert_string_equal(answer.body, body);
+	str_free(&answer.text);
+	ask(md, MDHTTP_HEAD, whole, NULL, &answer);
+	assert_int_equal(answer.status, 200);
+	assert_string_equal(answer.body, "");
+	str_free(&answer.text);
+}
+
+static void assert_status(const struct metadata *md, enum mdhttp_method method, const char *path,
+			  const char *form, int status)
+{
+	struct answer answer;
+
+	ask(md, method, path, form, &answer);
+	assert_int_equal(answer.status, status);
+	str_free(&answer.text);
+}
+
+static void every_endpoint_has_its_body_and_type(void **state)
+{
+	const struct metadata *md = *state;
+
+	assert_get(md, "/pod/manifest", JSON, pod_text);
+	assert_get(md, "/pod/uuid", TEXT, UUID);
+	assert_get(md, "/pod/annotations", JSON, "[{\"name\":\"a/b\",\"value\":\"one\"}]");
+	assert_get(md, "/pod/annotations/a/b", TEXT, "one");
+	assert_get(md, "/pod/annotations/a%2Fb", TEXT, "one");
+	assert_get(md, "/apps/web/image/manifest", JSON, image_text);
+	assert_get(md, "/apps/web/image/id", TEXT, "sha512-00ff");
+	assert_get(md, "/apps/db/image/id", TEXT, "sha512-11");
+}
+
+static void the_pods_annotations_of_an_app_are_over_the_images(void **state)
+{
+	assert_get(*state, "/apps/web/annotations", JSON,
+		   "[{\"name\":\"color\",\"value\":\"red\"},{\"name\":\"size\",\"value\":\"2\"},"
+		   "{\"name\":\"new\",\"value\":\"3\"}]");
+	assert_get(*state, "/apps/web/annotations/color", TEXT, "red");
+	assert_get(*state, "/apps/web/annotations/size", TEXT, "2");
+	assert_get(*state, "/apps/db/annotations", JSON, "[]");
+}
+
+static void annotations_that_are_not_there_are_null(void **state)
+{
+	static const char *const pods[] = {"{\"annotations\":null}", "{}"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pods); i++) {
+		struct metadata *md = make(UUID, pods[i]);
+
+		assert_get(md, "/pod/annotations", JSON, "null");
+		metadata_free(md);
+	}
+}
+
+static void other_requests_have_their_status(void **state)
+{
+	static const struct {
+		enum mdhttp_method method;
+		const char *path, *form;
+		int status;
+	} requests[] = {
+		{MDHTTP_GET, "/", NULL, 401},
+		{MDHTTP_GET, "/acMetadata/v1/pod/uuid", NULL, 401},
+		{MDHTTP_GET, "/feedfac/acMetadata/v1/pod/uuid", NULL, 401},
+		{MDHTTP_GET, "/feedfacf/acMetadata/v1/pod/uuid", NULL, 401},
+		{MDHTTP_POST, "/feedfacee/acMetadata/v1/pod/hmac/sign", "content=a", 401},
+		{MDHTTP_GET, "/feedface", NULL, 404},
+		{MDHTTP_GET, "/feedface/", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v2/pod/uuid", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/pod", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/uuid/", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/annotations/none", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/cache/image/id", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/db/image/manifest", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/db", NULL, 404},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/", NULL, 400},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps//image/id", NULL, 400},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/Web/image/id", NULL, 400},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/-web/image/id", NULL, 400},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/a%20b/image/id", NULL, 400},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/uuid%00", NULL, 400},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/uuid%", NULL, 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/uuid", "a=b", 405},
+		{MDHTTP_OTHER, "/feedface/acMetadata/v1/pod/uuid", NULL, 405},
+		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/hmac/sign", NULL, 405},
+		{MDHTTP_OTHER, "/feedface/acMetadata/v1/pod/hmac/verify", NULL, 405},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", NULL, 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", "", 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", "content=", 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", "content=%4", 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
+		 "content=a&uuid=" UUID "&signature=AAAA", 403},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
+		 "content=a&uuid=" UUID "&signature=AAA", 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify", "content=a&uuid=" UUID,
+		 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
+		 "content=a&uuid=none&signature=AAAA", 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify", "content=a&signature=AAAA",
+		 400},
+		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
+		 "content=&uuid=" UUID "&signature=AAAA", 400},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		assert_status(*state, requests[i].method, requests[i].path, requests[i].form,
+			      requests[i].status);
+}
+
+/* What sign says of a content that needs no encoding, with '+' of base64 fit for a form. */
+static char *sign(const struct metadata *md, const char *content)
+{
+	cleanup_free char *form = xasprintf("content=%s", content);
+	cleanup_str struct str encoded = STR_INIT;
+	struct answer answer;
+
+	ask(md, MDHTTP_POST, "/" TOKEN "/acMetadata/v1/pod/hmac/sign", form, &answer);
+	assert_int_equal(answer.status, 200);
+	assert_string_equal(answer.type, TEXT);
+	for (const char *p = answer.body; *p; p++)
+		str_addf(&encoded, strchr("+/=", *p) ? "%%%02X" : "%c", *p);
+	str_free(&answer.text);
+	return str_take(&encoded);
+}
+
+static void assert_verdict(const struct metadata *md, const char *content, const char *uuid,
+			   const char *signature, int status)
+{
+	cleanup_free char *form =
+		xasprintf("content=%s&uuid=%s&signature=%s", content, uuid, signature);
+
+	assert_status(md, MDHTTP_POST, "/" TOKEN "/acMetadata/v1/pod/hmac/verify", form, status);
+}
+
+static void a_signature_is_the_pods_and_the_contents(void **state)
+{
+	struct metadata *other = make(OTHER, pod_text);
+	cleanup_free char *mine = sign(*state, "hello"), *theirs = sign(other, "hello");
+
+	/* HMAC-SHA-512 over the UUID's 16 bytes and the content, as Python's hmac computes it */
+	assert_string_equal(mine, EXPECTED);
+	assert_string_not_equal(mine, theirs);
+	assert_verdict(*state, "hello", UUID, mine, 200);
+	assert_verdict(*state, "hello", "01234567-89AB-CDEF-0123-456789ABCDEF", mine, 200);
+	assert_verdict(*state, "hellO", UUID, mine, 403);
+	assert_verdict(*state, "hello", OTHER, mine, 403);
+	/* who has the same key can tell whose it is */
+	assert_verdict(other, "hello", UUID, mine, 200);
+	assert_verdict(*state, "hello", OTHER, theirs, 200);
+	metadata_free(other);
+}
+
+static void manifests_of_no_sense_are_refused(void **state)
+{
+	static const char *const pods[] = {
+		"",
+		"{",
+		"{\"annotations\":{}}",
+		"{\"annotations\":[1]}",
+		"{\"apps\":[{}]}",
+		"{\"apps\":[{\"name\":\"a\",\"image\":[]}]}",
+	};
+	static const uint8_t key[METADATA_KEY_SIZE];
+	struct error err = ERROR_INIT;
+	struct metadata *md = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pods); i++) {
+		const struct metadata_config config = {
+			.uuid = UUID,
+			.token = TOKEN,
+			.key = key,
+			.pod = pods[i],
+			.pod_len = strlen(pods[i]),
+		};
+
+		assert_true(metadata_new(&config, &md, &err) < 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(every_endpoint_has_its_body_and_type, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(the_pods_annotations_of_an_app_are_over_the_images,
+						setup, teardown),
+		cmocka_unit_test(annotations_that_are_not_there_are_null),
+		cmocka_unit_test_setup_teardown(other_requests_have_their_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_signature_is_the_pods_and_the_contents, setup,
+						teardown),
+		cmocka_unit_test(manifests_of_no_sense_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
