@@ -54,10 +54,47 @@ static void nothing_has_a_digest_and_hex_ends(void **state)
 	hash_free(NULL);
 }
 
+/* RFC 4231: cases 1, 2 and 6, whose key is longer than a block. */
+static void hmacs_are_the_standards(void **state)
+{
+	static const struct {
+		int byte;
+		size_t key_len;
+		const char *key, *data, *hex;
+	} cases[] = {
+		{0x0b, 20, NULL, "Hi There",
+		 "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
+		 "daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854"},
+		{0, 4, "Jefe", "what do ya want for nothing?",
+		 "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+		 "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"},
+		{0xaa, 131, NULL, "Test Using Larger Than Block-Size Key - Hash Key First",
+		 "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
+		 "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t len = strlen(cases[i].data);
+		const struct hash_part parts[] = {
+			{cases[i].data, 3}, {"", 0}, {cases[i].data + 3, len - 3}};
+		uint8_t key[131], mac[HASH_MAX_SIZE];
+		char hex[HASH_HEX_MAX];
+
+		memset(key, cases[i].byte, sizeof(key));
+		if (cases[i].key)
+			memcpy(key, cases[i].key, cases[i].key_len);
+		hash_hmac_sha512(key, cases[i].key_len, parts, ARRAY_SIZE(parts), mac);
+		hash_hex(mac, sizeof(mac), hex);
+		assert_string_equal(hex, cases[i].hex);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digests_are_the_standards),
+		cmocka_unit_test(hmacs_are_the_standards),
 		cmocka_unit_test(nothing_has_a_digest_and_hex_ends),
 	};
 
