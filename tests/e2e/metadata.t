@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The metadata service, from inside of pods (images.md section 8, rkt-behaviour 10.5).
+. tests/e2e/tap.sh
+. tests/e2e/stub.sh
+
+# What stage1 is told, by one of a few lines.
+export LOG="$WORK/log" GC_LOG="$WORK/gc.log"
+make_app "$WORK/app.aci" web
+make_stage1 "$WORK/stage1.aci" 6 <<'EOM'
+#!/bin/sh
+for arg; do echo "arg=$arg"; done >"$LOG"
+stat -c 'registered=%s,%a' mds-registered >>"$LOG"
+echo $$ >pid
+EOM
+
+stub()
+{
+	run_tripod run --stage1-path="$WORK/stage1.aci" "$@" "$WORK/app.aci"
+}
+
+stub --mds-register
+is 'a registered pod runs' "$status" 0
+like 'stage1 is told a token of 128 random bits' "$(cat "$LOG")" '^arg=--mds-token=[0-9a-f]{32}$'
+like 'the pod is marked, and its key is for its owner' "$(cat "$LOG")" '^registered=64,600$'
+is "so is the data directory's" "$(stat -c %s,%a "$DATA/mds-key")" 64,600
+grep mds-token "$LOG" >"$WORK/first"
+stub --mds-register
+unlike 'the token is another for each pod' "$(grep mds-token "$LOG")" "^$(cat "$WORK/first")\$"
+stub --mds-register=false
+unlike 'an unregistered pod has none' "$(cat "$LOG")" 'mds|registered'
+stub --mds-register --net=none
+is 'without a network there is no service' "$status" 254
+like 'which is told' "$err" 'mds-register needs a network, not --net=none'
+run_tripod prepare --mds-register "$WORK/app.aci"
+is 'prepare has no such option' "$status" 254
+
+need_kvm
+
+cp "$IMAGES/busybox.aci" "$WORK/b.aci"
+# An image with annotations, which goes through the service byte for byte.
+mkdir "$WORK/a"
+tar -C "$WORK/a" -xf "$IMAGES/python3.aci"
+sed -i 's/^{/{ "annotations": [{"name":"color","value":"blue"}, {"name":"size","value":"2"}],/' \
+	"$WORK/a/manifest"
+tar -C "$WORK/a" --owner=0 --group=0 -cf "$WORK/a.aci" manifest rootfs
+
+# shellcheck disable=SC2016 # for the shell in the pod
+of_b='U=$AC_METADATA_URL/acMetadata/v1
+	echo "wget $(wget -q -O - "$U/pod/uuid")"
+	signature=$(nc -l -p 7777 | sed "s/+/%2B/g;s,/,%2F,g;s/=/%3D/g")
+	form="uuid=$(wget -q -O - "$U/pod/uuid")&signature=$signature&content=hello"
+	wget -q -O - --post-data "$form%20pod" "$U/pod/hmac/verify" && echo "good"
+	wget -q -O - --post-data "$form+cod" "$U/pod/hmac/verify" || echo "bad"; true'
+run_tripod run --mds-register --uuid-file-save="$WORK/uuid" \
+	"$WORK/a.aci" --name=a --annotation=color=red --annotation=new=3 \
+	--exec=/usr/bin/python3 -- -c "$(cat tests/e2e/metadata.py)" --- \
+	"$WORK/b.aci" --name=b --exec=/bin/sh -- -c "$of_b"
+is 'a pod that asks for everything ends well' "$status" 0
+like 'a false signature is told to who asks' "$err" '^b: wget: .* 403 Forbidden$'
+uuid=$(cat "$WORK/uuid")
+JSON='application/json'
+TEXT='text/plain; charset=us-ascii'
+said()
+{
+	printf '%s\n' "$out" | sed -n "s|^a: $1 ||p"
+}
+
+manifest=$(find "$DATA/pods" -path "*/$uuid/pod")
+dir=${manifest%/pod}
+is 'pod/manifest is the pod, byte for byte' "$(said pod/manifest)" "200 $JSON $(cat "$manifest")"
+is 'pod/annotations is its member' "$(said pod/annotations)" \
+	"200 $JSON $(python3 -c 'import json, sys
+print(json.dumps(json.load(open(sys.argv[1]))["annotations"], separators=(",", ":")))' "$manifest")"
+is 'pod/uuid is the UUID' "$(said pod/uuid)" "200 $TEXT $uuid"
+like 'an annotation that is not there' "$(said pod/annotations/none)" "^404 "
+is "an app's annotations are the image's below the pod's" "$(said apps/a/annotations)" \
+	"200 $JSON [{\"name\":\"color\",\"value\":\"red\"},{\"name\":\"size\",\"value\":\"2\"},{\"name\":\"new\",\"value\":\"3\"}]"
+is 'one of them by its name' "$(said apps/a/annotations/size)" "200 $TEXT 2"
+is "an app's image manifest is the image's, byte for byte" "$(said apps/a/image/manifest)" \
+	"200 $JSON $(cat "$dir/appsinfo/a/manifest")"
+like 'with the annotations it came with' "$(said apps/a/image/manifest)" '"value": ?"blue"'
+id=$(python3 -c 'import json, sys
+print(json.load(open(sys.argv[1]))["apps"][0]["image"]["id"])' "$manifest")
+is 'the image ID is the one in the manifest' "$(said apps/a/image/id)" "200 $TEXT $id"
+like "another app's are there, too" "$(said apps/b/image/id)" "^200 $TEXT sha512-"
+like 'whatever it has' "$(said apps/b/annotations)" "^200 $JSON \\["
+is 'its manifest' "$(said apps/b/image/manifest)" "200 $JSON $(cat "$dir/appsinfo/b/manifest")"
+like 'no such app' "$(said apps/c/image/id)" '^404 '
+like 'no name of an app' "$(said apps/B/image/id)" '^400 '
+like 'another token' "$(said other-token)" '^401 '
+like 'no token' "$(said no-token)" '^401 '
+for name in post delete pod/hmac/sign; do
+	like "another method: $name" "$(said "$name")" '^405 '
+done
+for name in no-content nonsense half bad-uuid bad-base64; do
+	like "no good request: $name" "$(said "$name")" '^400 '
+done
+like 'a request that does not end' "$(said long)" '^431 '
+is 'who shuts down is answered' "$(said half-closed)" "200 $TEXT $uuid"
+like 'a signature is of SHA-512' "$(said signature)" "^200 $TEXT [A-Za-z0-9+/]{86}==\$"
+is "the pod's own is verified" "$(said verified)" "200 $TEXT "
+like "as another pod's it is not" "$(said other-uuid)" '^403 '
+is 'silent connections are in nobody'"'"'s way, nor are many' "$(said crowd)" '200 20'
+like "busybox's wget is served" "$out" "^b: wget $uuid\$"
+like 'an app verifies what another has signed' "$out" '^b: good$'
+like 'and not what it has not' "$out" '^b: bad$'
+
+# Another pod of the data directory tells whose signature it is, on the user's network.
+if command -v passt >/dev/null; then
+	signature=$(said signature | sed 's/.* //; s/+/%2B/g; s,/,%2F,g; s/=/%3D/g')
+	# shellcheck disable=SC2016 # for the shell in the pod
+	run_tripod run --mds-register --net=user "$IMAGES/busybox.aci" --exec=/bin/sh -- -c \
+		'wget -q -O - --post-data "$1" "$AC_METADATA_URL/acMetadata/v1/pod/hmac/verify" &&
+			echo good' - "content=hello+pod&uuid=$uuid&signature=$signature"
+	is 'another pod verifies the signature' "$out" good
+else
+	skip 'another pod verifies the signature' 'no passt'
+fi
+
+no_leaks 'nothing of the service is left'
+done_testing
