@@ -5,6 +5,9 @@
  * mounted. Apps get clones of these mounts, made read only before they are attached, at a target
  * that was opened before: no path is walked twice, so nothing can be put in between.
  *
+ * Nothing an app mounts in a volume is seen by others, unless files of the kernel are open to them,
+ * too (--insecure-options=paths): then it is seen by all that have the volume.
+ *
  * A seeded volume belongs to one mount of one app, and begins as what the image has there (Docker's
  * rule). An empty directory of the image is taken for its mode and owner. One with something in it
  * is not copied: it becomes the lower layer of an overlay, so that its size does not matter.
@@ -65,9 +68,27 @@ static int mount_share(const char *path, unsigned share, struct init_text *why)
 	return 0;
 }
 
+static bool is_open(const struct init_plan *pod)
+{
+	for (unsigned i = 0; i < pod->napps; i++)
+		if (!(pod->app[i].flags & PLAN_MASK_PATHS))
+			return true;
+	return false;
+}
+
+/* Let mounts in the volume be seen wherever it is mounted. */
+static int make_shared(const char *path, bool is_mount, struct init_text *why)
+{
+	if ((!is_mount && mount(path, path, NULL, MS_BIND, NULL) < 0) ||
+	    mount(NULL, path, NULL, MS_SHARED, NULL) < 0)
+		return init_text_fail(why, -errno, "making a shared volume of", path);
+	return 0;
+}
+
 int init_volume_make(const struct init_plan *pod, struct init_text *why)
 {
 	struct init_text path = {.len = 0};
+	bool shared = is_open(pod);
 	int r;
 
 	init_text_add(&path, init_disk_dir(pod));
@@ -80,6 +101,8 @@ int init_volume_make(const struct init_plan *pod, struct init_text *why)
 			     why);
 		if (r == 0 && volume.flags & PLAN_VOLUME_HOST)
 			r = mount_share(init_text_str(&path), volume.share, why);
+		if (r == 0 && shared)
+			r = make_shared(init_text_str(&path), volume.flags & PLAN_VOLUME_HOST, why);
 	}
 	return r;
 }

@@ -131,17 +131,23 @@ like 'cat-manifest shows the volumes' "$out" '"mode": *"1770"'
 run_tripod image list --no-legend --full --fields=id,name
 id=$(printf '%s\n' "$out" | grep 'example.com/volumes' | cut -f1)
 name=$(printf '%s\n' "$out" | grep 'busybox' | cut -f2 | cut -d: -f1 | tr -d ' ')
+one='echo from one >/given/x; mkdir /given/m; mount -t tmpfs none /given/m; echo >/given/m/in;
+while [ ! -e /given/y ]; do sleep 0.05; done'
+two='while [ ! -e /v/x ]; do sleep 0.05; done; cat /v/x; while [ ! -e /v/m/in ]; do sleep 0.05; done;
+echo mounts are seen; echo >/v/y'
+one=$(echo "$one" | tr '\n' ' ') two=$(echo "$two" | tr '\n' ' ')
 manifest()
 {
 	cat >"$WORK/pod.json" <<EOM
 {"acKind": "PodManifest", "acVersion": "0.8.11", "apps": [
  {"name": "one", "image": {"id": "$id"}, "mounts": [{"volume": "v", "path": "/given"}],
-  "app": {"exec": ["/bin/sh", "-c", "echo from one >/given/x; while [ ! -e /given/y ]; do sleep 0.05; done"],
-          "user": "0", "group": "0"}},
+  "app": {"exec": ["/bin/sh", "-c", "$one"], "user": "0", "group": "0",
+          "isolators": [
+           {"name": "os/linux/capabilities-retain-set", "value": {"set": ["CAP_SYS_ADMIN"]}},
+           {"name": "os/linux/seccomp-retain-set", "value": {"set": ["@appc.io/all"]}}]}},
  {"name": "two", "image": {"name": "$name"}, "readOnlyRootFS": true,
   "mounts": [{"volume": "$1", "path": "/v"}],
-  "app": {"exec": ["/bin/sh", "-c", "while [ ! -e /v/x ]; do sleep 0.05; done; cat /v/x; echo >/v/y"],
-          "user": "0", "group": "0"}}],
+  "app": {"exec": ["/bin/sh", "-c", "$two"], "user": "0", "group": "0"}}],
  "volumes": [{"name": "v", "kind": "empty", "mode": "0711"}]}
 EOM
 }
@@ -156,8 +162,10 @@ done
 run_tripod prepare --pod-manifest="$WORK/pod.json"
 is 'a pod manifest is prepared' "$status" 0
 uuid=$out
-run_tripod run-prepared "$uuid"
-is 'and runs' "$status $out" '0 two: from one'
+run_tripod --insecure-options=paths run-prepared "$uuid"
+is 'and runs; what one app mounts others see where the paths of the kernel are open' \
+	"$status $out" '0 two: from one
+two: mounts are seen'
 manifest w
 run_tripod run --pod-manifest="$WORK/pod.json"
 is 'a volume it lacks is found missing' "$status" 254
