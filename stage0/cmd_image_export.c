@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The archive is written aside and renamed when it is whole and its digest is right, so a file of
- * that name is never half an image.
- */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "common/log.h"
 #include "common/util.h"
 #include "stage0/cmds.h"
+#include "stage0/image_file.h"
 #include "stage0/image_find.h"
 
 struct export_options {
@@ -25,53 +15,24 @@ static const struct option options[] = {
 	{.name = NULL},
 };
 
-static int move_into_place(const char *aside, const char *path, bool overwrite, struct error *err)
+struct source {
+	struct store *store;
+	const char *key;
+};
+
+static int fill(void *ctx, int fd, struct error *err)
 {
-	int r = overwrite ? rename(aside, path)
-			  : renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE);
+	const struct source *source = ctx;
 
-	/* a file system without such renames: a link does not replace either */
-	if (r < 0 && errno == EINVAL && !overwrite) {
-		r = link(aside, path);
-		if (r == 0)
-			unlink(aside);
-	}
-	if (r < 0 && errno == EEXIST)
-		return error_set(err, -EEXIST, "%s is there already (see --overwrite)", path);
-	return r < 0 ? error_errno(err, "%s", path) : 0;
-}
-
-static int write_aside(struct store *store, const char *key, const char *aside, struct error *err)
-{
-	cleanup_fd int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r;
-
-	if (fd < 0)
-		return error_errno(err, "%s", aside);
-	r = store_export_aci(store, key, fd, err);
-	if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
-		r = error_errno(err, "%s", aside);
-	return r;
+	return store_export_aci(source->store, source->key, fd, err);
 }
 
 static int export_to(struct store *store, const char *key, const char *path, bool overwrite,
 		     struct error *err)
 {
-	cleanup_free char *aside = xasprintf("%s.tmp-%ld", path, (long)getpid());
-	struct stat st;
-	int r;
+	struct source source = {store, key};
 
-	if (lstat(path, &st) == 0 && !overwrite)
-		return error_set(err, -EEXIST, "%s is there already (see --overwrite)", path);
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "refusing to replace %s, which is no regular file",
-				 path);
-	r = write_aside(store, key, aside, err);
-	if (r == 0)
-		r = move_into_place(aside, path, overwrite, err);
-	if (r < 0)
-		unlink(aside);
-	return r;
+	return image_file_write(path, overwrite, fill, &source, err);
 }
 
 static int run(struct globals *globals, void *opts, const struct strv *args)

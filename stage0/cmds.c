@@ -13,6 +13,7 @@ const struct command *const commands[] = {
 	&cmd_config,
 	&cmd_doctor,
 	&cmd_enter,
+	&cmd_export,
 	&cmd_fetch,
 	&cmd_gc,
 	&cmd_help,

@@ -14,6 +14,7 @@ extern const struct command cmd_completion;
 extern const struct command cmd_config;
 extern const struct command cmd_doctor;
 extern const struct command cmd_enter;
+extern const struct command cmd_export;
 extern const struct command cmd_fetch;
 extern const struct command cmd_gc;
 extern const struct command cmd_help;

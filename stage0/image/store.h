@@ -199,6 +199,15 @@ int store_render_image(struct store *store, const char *key, struct error *err)
 int store_export_aci(struct store *store, const char *key, int fd, struct error *err)
 	__attribute__((nonnull));
 
+/*
+ * Write what an app of a pod has left as an ACI, compressed with gzip, its manifest last: the image of
+ * that key with its dependencies, and above it the directory upper of the ext4 disk (-1: nothing was
+ * written). The disk is read by a confined process. *ret_lost counts names whose files never reached
+ * the disk.
+ */
+int store_export_app(struct store *store, const char *key, int disk, const char *upper, int fd,
+		     uint64_t *ret_lost, struct error *err) __attribute__((nonnull));
+
 /* How store_place_tree() makes the files. */
 enum store_place {
 	STORE_LINK, /* hard links to the cache: for stage1, which never changes its own files */

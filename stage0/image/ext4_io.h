@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGE0_IMAGE_EXT4_IO_H
+#define STAGE0_IMAGE_EXT4_IO_H
+
+#include <ext2fs/ext2fs.h>
+
+#include "common/error.h"
+
+/*
+ * Open the ext4 file system in an open file for reading: one as stage0/ext4.c makes it, with none of
+ * the features its guest had no reason to add. -EBADMSG: it is no such file system. The descriptor
+ * stays the caller's; *ret is the caller's to ext2fs_free(). One at a time in a process.
+ */
+int ext4_open(int fd, ext2_filsys *ret, struct error *err) __attribute__((nonnull));
+
+#define EXT4_BLOCK 4096
+#define EXT4_INODE 256
+
+#endif
