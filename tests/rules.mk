@@ -98,8 +98,9 @@ include tests/hostile/rules.mk
 include tests/faults/rules.mk
 
 # One after the other: a measurement wants the machine for itself.
-bench-built: all
+bench-built: all $(B)/tests/guest/net_load $(KERNEL_BENCH)/kernel_image $(KERNEL_BENCH)/reset.bin
 	$(Q)tests/bench/vmm
+	$(Q)tests/bench/net
 	$(Q)tests/bench/pull
 	$(Q)$(if $(KERNEL_BENCH),$(MAKE) bench-kernel)
 

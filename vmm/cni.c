@@ -208,6 +208,22 @@ static int run_plugin(const char *command, struct json_object *conf, struct json
 	return r < 0 ? error_wrap(err, "plugin %s", type) : 0;
 }
 
+int cni_check(struct json_object *conf, const struct cni_pod *pod, struct error *err)
+{
+	cleanup_free char *path = search_path(pod);
+	struct json_object *plugins = NULL;
+	int r = json_get_array(conf, "plugins", &plugins, err);
+
+	for (size_t i = 0; r == 0 && i < json_object_array_length(plugins); i++) {
+		cleanup_free char *file = NULL;
+		const char *type = "";
+
+		json_get_string(json_object_array_get_idx(plugins, i), "type", &type, err);
+		r = find_plugin(type, path, &file, err);
+	}
+	return r;
+}
+
 int cni_add(struct json_object *conf, const struct cni_pod *pod, struct json_object **ret,
 	    struct error *err)
 {

@@ -49,6 +49,10 @@ struct cni_pod {
 	unsigned nports;
 };
 
+/* Whether the plugins of the list are there. -ENOENT when one is not: nothing needs a DEL then. */
+int cni_check(struct json_object *conf, const struct cni_pod *pod, struct error *err)
+	__attribute__((nonnull));
+
 /*
  * ADD: run the list's plugins in their order. *ret is the last one's result; the caller puts it. A
  * failure leaves what the plugins before have made: DEL it.

@@ -301,7 +301,9 @@ static int add_network(struct podnet *net, unsigned index, const struct cni_pod 
 	pod.args = network->args;
 	pod.ports = spec->ports;
 	pod.nports = forwards ? spec->nports : 0;
-	r = add_one(&pod, index, conf, is_restricted(network->name), &result, err);
+	r = cni_check(conf, &pod, err);
+	if (r == 0)
+		r = add_one(&pod, index, conf, is_restricted(network->name), &result, err);
 	if (r == 0)
 		r = fill_nic(net, index, result, &pod, err);
 	return r < 0 ? error_wrap(err, "network %s", network->name) : 0;
@@ -320,6 +322,7 @@ __attribute__((noreturn)) static void keep_watch(int pipe_end, const char *uuid)
 	int last = 3;
 	char byte;
 
+	setsid(); /* what kills our process group is not meant for it */
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);

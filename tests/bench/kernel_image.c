@@ -3,11 +3,12 @@
  * Lay out a guest's memory as the VMM does, into a file: for counting kernel instructions with QEMU,
  * which then starts exactly what a pod starts, without a boot loader of its own.
  *
- *	kernel_image KERNEL INITRD MIB CMDLINE ROM LOW HIGH
+ *	kernel_image KERNEL INITRD MIB CMDLINE ROM LOW HIGH [ADDRESS PIN]
  *
  * ROM, the assembled reset.S, gets the boot CPU's registers written into its first words. LOW gets
- * the first 640 KiB of memory, HIGH what starts at 1 MiB; QEMU shows the ROM between them. Prints
- * the physical entry address of the kernel.
+ * the first 640 KiB of memory, HIGH what starts at 1 MiB; QEMU shows the ROM between them. A
+ * virtio-mmio device may be at ADDRESS, with a pin of the IOAPIC. Prints the physical entry address
+ * of the kernel.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -72,6 +73,11 @@ static void load(uint8_t *ram, uint64_t size, char **argv, struct firmware_entry
 	struct gmem mem = {.nregions = 1, .region[0] = {.size = size, .hva = ram}};
 	struct error err = ERROR_INIT;
 
+	if (argv[8]) {
+		params.virtio[0].gpa = strtoull(argv[8], NULL, 0);
+		params.virtio[0].irq = (uint32_t)strtoul(argv[9], NULL, 0);
+		params.nvirtio = 1;
+	}
 	/* A constant seed: what is counted must not depend on chance. */
 	memset(params.seed, 0x5a, sizeof(params.seed));
 	if (firmware_load(&mem, &params, entry, &err) < 0) {
@@ -91,8 +97,9 @@ int main(int argc, char **argv)
 	uint8_t *ram;
 	int rom;
 
-	if (argc != 8) {
-		fprintf(stderr, "usage: kernel_image KERNEL INITRD MIB CMDLINE ROM LOW HIGH\n");
+	if (argc != 8 && argc != 10) {
+		fprintf(stderr, "usage: kernel_image KERNEL INITRD MIB CMDLINE ROM LOW HIGH "
+				"[ADDRESS PIN]\n");
 		return 2;
 	}
 	mib = strtoul(argv[3], NULL, 10);
