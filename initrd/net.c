@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/rtnetlink.h"
+
 /* A request being made: the header, a fixed part and attributes. */
 struct request {
 	struct nlmsghdr hdr;
@@ -43,26 +45,6 @@ static void attribute(struct request *req, uint16_t type, const void *data, size
 	req->hdr.nlmsg_len = (uint32_t)(NLMSG_ALIGN(req->hdr.nlmsg_len) + RTA_LENGTH(len));
 }
 
-/* Send it and wait for the kernel's word. */
-static int ask(int fd, const struct request *req)
-{
-	struct {
-		struct nlmsghdr hdr;
-		struct nlmsgerr err;
-	} answer;
-	ssize_t n;
-
-	if (send(fd, req, req->hdr.nlmsg_len, 0) < 0)
-		return -errno;
-	/* the request again, when it was refused, is cut off */
-	n = recv(fd, &answer, sizeof(answer), 0);
-	if (n < 0)
-		return -errno;
-	if ((size_t)n < NLMSG_LENGTH(sizeof(answer.err)) || answer.hdr.nlmsg_type != NLMSG_ERROR)
-		return -EPROTO;
-	return answer.err.error;
-}
-
 static size_t address_len(uint8_t family)
 {
 	return family == 4 ? 4 : 16;
@@ -81,7 +63,7 @@ static int link_up(int fd, int index, uint32_t mtu)
 	info->ifi_index = index;
 	info->ifi_flags = info->ifi_change = IFF_UP;
 	attribute(&req, IFLA_MTU, &mtu, sizeof(mtu));
-	return ask(fd, &req);
+	return rtnetlink_ask(fd, &req.hdr);
 }
 
 static int add_address(int fd, int index, const struct plan_address *address)
@@ -97,7 +79,7 @@ static int add_address(int fd, int index, const struct plan_address *address)
 	info->ifa_flags = address->family == 6 ? IFA_F_NODAD : 0;
 	attribute(&req, IFA_LOCAL, address->ip, len);
 	attribute(&req, IFA_ADDRESS, address->ip, len);
-	return ask(fd, &req);
+	return rtnetlink_ask(fd, &req.hdr);
 }
 
 static int add_route(int fd, int index, const struct plan_route *route)
@@ -119,7 +101,7 @@ static int add_route(int fd, int index, const struct plan_route *route)
 	if (gateway)
 		attribute(&req, RTA_GATEWAY, route->via, len);
 	attribute(&req, RTA_OIF, &index, sizeof(index));
-	return ask(fd, &req);
+	return rtnetlink_ask(fd, &req.hdr);
 }
 
 static int nic_up(int fd, int index, const struct init_plan_nic *nic, const char *name,

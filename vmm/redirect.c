@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "vmm/rtnetlink.h"
 
 #define REQUEST_MAX	4096
 #define INGRESS_HANDLE	0xffff0000U
@@ -63,34 +64,14 @@ static void end(struct request *req, struct rtattr *attr)
 					 (uint8_t *)attr);
 }
 
-/* Send and take the kernel's answer: 0 or a negative errno. */
-static int ask(int fd, struct request *req)
-{
-	struct {
-		struct nlmsghdr hdr;
-		struct nlmsgerr err;
-	} answer;
-	ssize_t n;
-
-	if (send(fd, req, req->hdr.nlmsg_len, 0) < 0)
-		return -errno;
-	/* the request again, when it was refused, is cut off */
-	n = recv(fd, &answer, sizeof(answer), 0);
-	if (n < 0)
-		return -errno;
-	if ((size_t)n < NLMSG_LENGTH(sizeof(answer.err)) || answer.hdr.nlmsg_type != NLMSG_ERROR)
-		return -EPROTO;
-	return answer.err.error;
-}
-
 /* An interface that a plugin has only just made may be busy for a moment. */
 static int ask_patiently(int fd, struct request *req)
 {
-	int r = ask(fd, req);
+	int r = rtnetlink_ask(fd, &req->hdr);
 
 	for (int i = 0; r == -EBUSY && i < BUSY_TRIES; i++) {
 		usleep(BUSY_PAUSE_US);
-		r = ask(fd, req);
+		r = rtnetlink_ask(fd, &req->hdr);
 	}
 	return r;
 }
@@ -137,7 +118,7 @@ static int add_matchall(int fd, unsigned from, unsigned to)
 	options = nest(&req, TCA_OPTIONS);
 	put_redirect(&req, TCA_MATCHALL_ACT, to);
 	end(&req, options);
-	return ask(fd, &req);
+	return rtnetlink_ask(fd, &req.hdr);
 }
 
 /* The same for kernels without matchall: 0 of the bits of a frame's first word are 0. */
@@ -154,7 +135,7 @@ static int add_u32(int fd, unsigned from, unsigned to)
 	put(&req, TCA_U32_SEL, match, sizeof(match));
 	put_redirect(&req, TCA_U32_ACT, to);
 	end(&req, options);
-	return ask(fd, &req);
+	return rtnetlink_ask(fd, &req.hdr);
 }
 
 static int redirect(int fd, unsigned from, unsigned to)
@@ -197,6 +178,6 @@ int redirect_guard(unsigned ifindex, const struct sock_filter *program, unsigned
 	put(&req, TCA_BPF_OPS_LEN, &len, sizeof(len));
 	put(&req, TCA_BPF_OPS, program, n * sizeof(*program));
 	end(&req, options);
-	r = ask(fd, &req);
+	r = rtnetlink_ask(fd, &req.hdr);
 	return r < 0 ? error_set(err, r, "guarding frames: %s (cls_bpf)", strerror(-r)) : 0;
 }

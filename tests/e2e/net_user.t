@@ -73,13 +73,13 @@ is 'a user fetches' "$status" 0
 BOX=$(printf '%s\n' "$out" | tail -n 1)
 like 'and is told the key' "$BOX" '^sha512-[0-9a-f]+$'
 
-# A pod that serves, published; nothing of the host's is in the way. It ends when it was asked.
+# A pod that serves, published; nothing of the host's is in the way. It is entered, and ends when it is
+# asked to.
 # shellcheck disable=SC2016
 serve='mkdir /www; echo "from the pod" >/www/index.html
-	printf "#!/bin/sh\nprintf \"Content-type: text/plain\\r\\n\\r\\nbye\\n\"\ntouch /www/end\n" >/www/cgi
-	mkdir /www/cgi-bin; mv /www/cgi /www/cgi-bin/end; chmod 755 /www/cgi-bin/end
+	trap "exit 0" TERM
 	httpd -p 80 -h /www
-	while [ ! -e /www/end ]; do sleep 0.2; done; sleep 0.2'
+	while :; do sleep 0.2; done'
 (
 	as_user run --port=80:127.0.0.1:18080 --uuid-file-save="$HOME/uuid" "$BOX" \
 		--exec=/bin/sh -- -c "$serve"
@@ -94,9 +94,17 @@ like 'list shows the network' "$out" 'user:ip4=10\.0\.2\.15'
 as_user run --port=81:127.0.0.1:18080 "$BOX" --exec=/bin/true
 is 'a host port can be published once' "$status" 254
 like 'and the message says so' "$err" 'failed to setup network: user: passt: .*18080'
-curl -s --max-time 20 http://127.0.0.1:18080/cgi-bin/end >/dev/null
+as_user enter "$(cat "$HOME/uuid")" /bin/sh -c 'cat /www/index.html; exit 5'
+is 'a user enters' "$status $out" '5 from the pod'
+is 'all of it runs as the user' "$(for pid in $(marked_pids); do
+	tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "$HOME" && stat -c %u "/proc/$pid"
+done | sort -u)" "$USER_ID"
+as_user stop "$(cat "$HOME/uuid")"
+is 'and stops the pod' "$status" 0
 wait "$serving"
-is 'the pod that served ended well' "$(cat "$WORK/served")" 0
+is 'which ended well' "$(cat "$WORK/served")" 0
+as_user status "$(cat "$HOME/uuid")"
+like 'and has exited' "$out" '^state=exited$'
 
 # Without passt the pod goes on, without its network.
 # shellcheck disable=SC2016
