@@ -11,6 +11,9 @@
  * where that is a copy; a miss makes the pod's other devices wait for the host's disk, which only
  * that pod notices, and saves each pod a thread pool and each request two context switches.
  *
+ * A rate limit that has no room left for a request puts it back, and the queue stands until a timer
+ * says that there is.
+ *
  * Whatever length the driver gives is bounded by BLK_DATA_MAX, whatever sector by the capacity, and
  * the number of system calls by the descriptors and segments a request can touch.
  */
@@ -21,8 +24,12 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
+#include "common/clock.h"
 #include "common/util.h"
 
 #define SECTOR	    512
@@ -139,8 +146,14 @@ static struct iovec *iov_advance(struct iovec *iov, int *n, size_t done)
 	return iov;
 }
 
+static void note_error(struct blk *blk, int error)
+{
+	if (!blk->error)
+		blk->error = error;
+}
+
 /* preadv() or pwritev() until all is moved. False on any failure, a file that ends before too. */
-static bool transfer(int fd, struct iovec *iov, int n, uint64_t offset, bool write)
+static bool transfer(struct blk *blk, int fd, struct iovec *iov, int n, uint64_t offset, bool write)
 {
 	while (n) {
 		ssize_t done = write ? pwritev(fd, iov, n, (off_t)offset)
@@ -148,8 +161,10 @@ static bool transfer(int fd, struct iovec *iov, int n, uint64_t offset, bool wri
 
 		if (done < 0 && errno == EINTR)
 			continue;
-		if (done <= 0)
+		if (done <= 0) {
+			note_error(blk, done < 0 ? errno : EIO);
 			return false;
+		}
 		offset += (uint64_t)done;
 		iov = iov_advance(iov, &n, (size_t)done);
 	}
@@ -179,7 +194,7 @@ static const struct blk_segment *segment_at(const struct blk *blk, uint64_t pos)
 }
 
 /* Fill len bytes of the chain's writable part from the disk at pos: data and gaps by turns. */
-static bool disk_read(const struct blk *blk, struct vq_chain *chain, uint64_t pos, uint64_t len)
+static bool disk_read(struct blk *blk, struct vq_chain *chain, uint64_t pos, uint64_t len)
 {
 	const struct blk_segment *end = blk->segments + blk->nsegments;
 	const struct blk_segment *seg = segment_at(blk, pos);
@@ -200,7 +215,7 @@ static bool disk_read(const struct blk *blk, struct vq_chain *chain, uint64_t po
 			return false;
 		if (!data)
 			iov_zero(iov, n);
-		else if (!transfer(seg->fd, iov, n, pos - seg->offset, false))
+		else if (!transfer(blk, seg->fd, iov, n, pos - seg->offset, false))
 			return false;
 		pos += part;
 		len -= part;
@@ -210,7 +225,7 @@ static bool disk_read(const struct blk *blk, struct vq_chain *chain, uint64_t po
 	return true;
 }
 
-static enum blk_status do_in(const struct blk *blk, struct vq_chain *chain, uint64_t sector)
+static enum blk_status do_in(struct blk *blk, struct vq_chain *chain, uint64_t sector)
 {
 	uint64_t len = chain->write_len - STATUS_SIZE;
 
@@ -221,7 +236,7 @@ static enum blk_status do_in(const struct blk *blk, struct vq_chain *chain, uint
 	return VIRTIO_BLK_S_OK;
 }
 
-static enum blk_status do_out(const struct blk *blk, struct vq_chain *chain, uint64_t sector)
+static enum blk_status do_out(struct blk *blk, struct vq_chain *chain, uint64_t sector)
 {
 	uint64_t len = chain->read_len - chain->read_pos;
 	struct iovec iov[VQ_CHAIN_MAX];
@@ -232,15 +247,17 @@ static enum blk_status do_out(const struct blk *blk, struct vq_chain *chain, uin
 	if (len % SECTOR || len > BLK_DATA_MAX || !in_disk(blk, sector, len / SECTOR))
 		return VIRTIO_BLK_S_IOERR;
 	n = vq_chain_read_iov(chain, len, iov);
-	if (n < 0 || !transfer(blk->segments[0].fd, iov, n, sector * SECTOR, true))
+	if (n < 0 || !transfer(blk, blk->segments[0].fd, iov, n, sector * SECTOR, true))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
 
-static enum blk_status do_flush(const struct blk *blk)
+static enum blk_status do_flush(struct blk *blk)
 {
-	if (blk->writable && fdatasync(blk->segments[0].fd) < 0)
+	if (blk->writable && fdatasync(blk->segments[0].fd) < 0) {
+		note_error(blk, errno);
 		return VIRTIO_BLK_S_IOERR;
+	}
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -263,8 +280,9 @@ static enum blk_status check_range(const struct blk *blk, const struct virtio_bl
 }
 
 /* Make a range read as zeroes, without its blocks if unmap. */
-static enum blk_status zero_range(int fd, const struct virtio_blk_range *range, bool unmap)
+static enum blk_status zero_range(struct blk *blk, const struct virtio_blk_range *range, bool unmap)
 {
+	int fd = blk->segments[0].fd;
 	off_t offset = (off_t)(range->sector * SECTOR);
 	off_t len = (off_t)range->num_sectors * SECTOR;
 
@@ -273,15 +291,20 @@ static enum blk_status zero_range(int fd, const struct virtio_blk_range *range, 
 	if (!unmap && !fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, len))
 		return VIRTIO_BLK_S_OK;
 	/* Not every file system can zero without freeing (tmpfs); a hole reads the same. */
-	if (!unmap && errno != EOPNOTSUPP)
+	if (!unmap && errno != EOPNOTSUPP) {
+		note_error(blk, errno);
 		return VIRTIO_BLK_S_IOERR;
+	}
 	if (!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len))
 		return VIRTIO_BLK_S_OK;
-	return errno == EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+	if (errno == EOPNOTSUPP)
+		return VIRTIO_BLK_S_UNSUPP;
+	note_error(blk, errno);
+	return VIRTIO_BLK_S_IOERR;
 }
 
 /* DISCARD and WRITE_ZEROES: all ranges are copied and checked before the first is worked. */
-static enum blk_status do_ranges(const struct blk *blk, struct vq_chain *chain, bool discard)
+static enum blk_status do_ranges(struct blk *blk, struct vq_chain *chain, bool discard)
 {
 	struct virtio_blk_range ranges[BLK_RANGES_MAX];
 	size_t len = chain->read_len - chain->read_pos, n = len / sizeof(ranges[0]);
@@ -296,17 +319,69 @@ static enum blk_status do_ranges(const struct blk *blk, struct vq_chain *chain, 
 		status = check_range(blk, &ranges[i],
 				     discard ? 0 : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
 	for (size_t i = 0; i < n && status == VIRTIO_BLK_S_OK; i++)
-		status = zero_range(blk->segments[0].fd, &ranges[i], discard || ranges[i].flags);
+		status = zero_range(blk, &ranges[i], discard || ranges[i].flags);
 	return status;
+}
+
+/* Bytes a request moves one way, as far as a limit counts them: its header is some of them. */
+static uint64_t data_of(const struct vq_chain *chain)
+{
+	uint64_t len = MAX(chain->read_len, chain->write_len);
+
+	return MIN(len, BLK_DATA_MAX);
+}
+
+/* Come back when all limits have room. */
+static void wait_for_limits(struct blk *blk, uint64_t bytes)
+{
+	uint64_t ns = 0;
+	struct itimerspec at;
+
+	for (unsigned i = 0; i < BLK_LIMITS_MAX; i++) {
+		if (!blk->limits[i])
+			continue;
+		ns = MAX(ns, ratelimit_wait_ns(&blk->limits[i]->bytes, bytes));
+		ns = MAX(ns, ratelimit_wait_ns(&blk->limits[i]->ops, 1));
+	}
+	at = (struct itimerspec){.it_value = {.tv_sec = (time_t)(ns / 1000000000),
+					      .tv_nsec = (long)(ns % 1000000000)}};
+	if (ns == 0)
+		at.it_value.tv_nsec = 1;
+	timerfd_settime(blk->timer, 0, &at, NULL);
+}
+
+/* Whether the limits let a request pass; it is counted then. */
+static bool limits_allow(struct blk *blk, uint64_t bytes)
+{
+	uint64_t now = blk->timer < 0 ? 0 : blk->now();
+	bool ready = true;
+
+	for (unsigned i = 0; i < BLK_LIMITS_MAX; i++)
+		if (blk->limits[i])
+			ready = ratelimit_ready(&blk->limits[i]->bytes, bytes, now) &&
+				ratelimit_ready(&blk->limits[i]->ops, 1, now) && ready;
+	if (!ready) {
+		wait_for_limits(blk, bytes);
+		return false;
+	}
+	for (unsigned i = 0; i < BLK_LIMITS_MAX; i++) {
+		if (!blk->limits[i])
+			continue;
+		ratelimit_take(&blk->limits[i]->bytes, bytes);
+		ratelimit_take(&blk->limits[i]->ops, 1);
+	}
+	return true;
 }
 
 static int64_t do_request(struct virtio_device *dev, struct vq_chain *chain)
 {
-	const struct blk *blk = to_blk(dev);
+	struct blk *blk = to_blk(dev);
 	const struct iovec *last;
 	struct virtio_blk_req req;
 	enum blk_status status;
 
+	if (!limits_allow(blk, data_of(chain)))
+		return -1;
 	if (!chain->write_len || vq_chain_read(chain, &req, sizeof(req)) != sizeof(req)) {
 		virtio_break(dev, "block request without header or status");
 		return -1;
@@ -392,6 +467,34 @@ static int check_disk(const struct blk_params *params, uint64_t *ret_bytes, stru
 	return 0;
 }
 
+void blk_limit_init(struct blk_limit *limit, uint64_t bytes, uint64_t ops)
+{
+	uint64_t now = clock_now_ns();
+
+	ratelimit_init(&limit->bytes, bytes, 0, now);
+	ratelimit_init(&limit->ops, ops, 0, now);
+}
+
+static int add_limits(struct blk *blk, const struct blk_params *params, struct error *err)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < BLK_LIMITS_MAX; i++) {
+		const struct blk_limit *limit = params->limits[i];
+
+		if (!limit || (!limit->bytes.rate && !limit->ops.rate))
+			continue;
+		blk->limits[i] = params->limits[i];
+		any = true;
+	}
+	if (!any)
+		return 0;
+	blk->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (blk->timer < 0)
+		return error_errno(err, "%s: timer", params->name);
+	return loop_add(params->loop, blk->timer, EPOLLIN, LOOP_DISK, params->index, err);
+}
+
 int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk **ret,
 	    struct error *err)
 {
@@ -407,6 +510,8 @@ int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk 
 	snprintf(blk->name, sizeof(blk->name), "%s", params->name);
 	memcpy(blk->serial, params->serial, strnlen(params->serial, sizeof(blk->serial)));
 	blk->writable = params->writable;
+	blk->timer = -1;
+	blk->now = clock_now_ns;
 	blk->sectors = bytes / SECTOR;
 	blk->dev = (struct virtio_device){
 		.ops = &blk_ops,
@@ -419,7 +524,13 @@ int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk 
 		.vq[0].size_max = BLK_QUEUE_SIZE,
 	};
 	r = virtio_init(&blk->dev, mem, err);
+	if (r == 0) {
+		r = add_limits(blk, params, err);
+		if (r < 0)
+			virtio_free(&blk->dev);
+	}
 	if (r < 0) {
+		close_fd(&blk->timer);
 		free(blk);
 		return r;
 	}
@@ -435,8 +546,27 @@ void blk_free(struct blk *blk)
 	if (!blk)
 		return;
 	virtio_free(&blk->dev);
+	close_fd(&blk->timer);
 	for (size_t i = 0; i < blk->nsegments; i++)
 		close(blk->segments[i].fd);
 	free(blk->segments);
 	free(blk);
+}
+
+void blk_timer(struct blk *blk)
+{
+	uint64_t ticks;
+
+	if (read(blk->timer, &ticks, sizeof(ticks)) > 0)
+		virtio_kick(&blk->dev, 0);
+}
+
+int blk_take_error(struct blk *blk)
+{
+	int error = blk->error;
+
+	if (error <= 0)
+		return 0;
+	blk->error = -error;
+	return error;
 }

@@ -2,6 +2,8 @@
 #ifndef VMM_BLK_H
 #define VMM_BLK_H
 
+#include "vmm/loop.h"
+#include "vmm/ratelimit.h"
 #include "vmm/virtio.h"
 
 /* virtio-blk (virtio 1.2 section 5.2): a disk that is host files one after the other. */
@@ -17,8 +19,19 @@ struct blk_segment {
 	uint64_t length; /* bytes of the file, from its start; not 0 */
 };
 
+/* What may be asked a second of the disks that share it; a rate of 0 is none. */
+struct blk_limit {
+	struct ratelimit bytes, ops;
+};
+
+#define BLK_LIMITS_MAX 2 /* of one disk: its app's and the pod's */
+
 struct blk {
 	struct virtio_device dev;
+	struct blk_limit *limits[BLK_LIMITS_MAX]; /* the caller's; NULL: none */
+	int timer;				  /* owned timerfd: a limit lets go on; -1: none */
+	uint64_t (*now)(void);			  /* nanoseconds */
+	int error; /* of the host, the first one; told when negative */
 	bool writable;
 	uint64_t sectors; /* of 512 bytes */
 	char name[16];
@@ -38,6 +51,9 @@ struct blk_params {
 	 * descriptors must be O_RDONLY, so that no fault of ours can write an image either.
 	 */
 	bool writable;
+	struct blk_limit *limits[BLK_LIMITS_MAX]; /* kept; NULL: none */
+	struct loop *loop;			  /* with limits */
+	uint32_t index;				  /* of its LOOP_DISK events */
 };
 
 /*
@@ -47,5 +63,14 @@ struct blk_params {
 int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk **ret,
 	    struct error *err) __attribute__((nonnull));
 void blk_free(struct blk *blk);
+
+/* No rate: no limit. */
+void blk_limit_init(struct blk_limit *limit, uint64_t bytes, uint64_t ops) __attribute__((nonnull));
+
+/* For a LOOP_DISK event: a limit lets the disk go on. */
+void blk_timer(struct blk *blk) __attribute__((nonnull));
+
+/* The errno of the first request the host could not do, once; else 0. The guest sees I/O errors. */
+int blk_take_error(struct blk *blk) __attribute__((nonnull));
 
 #endif

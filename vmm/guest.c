@@ -47,15 +47,49 @@ static int make_segments(int *fds, unsigned nfds, struct blk_segment *ret, size_
 	return 0;
 }
 
+/* Limits of the pod, and of each app for its image; the disk all write to has the sum of those. */
+static void set_limits(struct guest *guest, const struct shape *shape)
+{
+	uint64_t sum[2] = {0, 0};
+	bool all[2] = {true, true};
+
+	blk_limit_init(&guest->pod_limit, shape->disk_rate[0], shape->disk_rate[1]);
+	for (unsigned i = 0; i < shape->pod.napps; i++) {
+		const uint64_t *rate = shape->pod.apps[i].iso.disk_rate;
+
+		blk_limit_init(&guest->app_limit[i], rate[0], rate[1]);
+		for (unsigned k = 0; k < ARRAY_SIZE(sum); k++) {
+			all[k] = all[k] && rate[k];
+			sum[k] += MIN(rate[k], RATELIMIT_MAX);
+		}
+	}
+	blk_limit_init(&guest->apps_limit, all[0] ? sum[0] : 0, all[1] ? sum[1] : 0);
+}
+
+struct blk *guest_disk(const struct guest *guest, uint32_t n)
+{
+	if (n == GUEST_WRITABLE)
+		return guest->writable;
+	return n < guest->ndisks ? guest->disk[n] : NULL;
+}
+
 /* The descriptors measured are those the guest reads from. */
 static int add_disk(struct guest *guest, const struct guest_params *params,
-		    struct launch_parts *parts, const struct pod_app *app, struct error *err)
+		    struct launch_parts *parts, const struct pod_app *app, struct loop *loop,
+		    struct error *err)
 {
 	struct blk_segment segments[BLK_SEGMENTS_MAX];
 	int fds[BLK_SEGMENTS_MAX];
 	unsigned nfds;
 	char name[16];
-	struct blk_params blk = {.name = name, .serial = app->name, .segments = segments};
+	struct blk_params blk = {
+		.name = name,
+		.serial = app->name,
+		.segments = segments,
+		.limits = {&guest->app_limit[guest->ndisks], &guest->pod_limit},
+		.loop = loop,
+		.index = guest->ndisks,
+	};
 	int r = pod_open_disk(params->pod_dir, app, fds, BLK_SEGMENTS_MAX, &nfds, err);
 
 	if (r < 0)
@@ -75,7 +109,8 @@ static int add_disk(struct guest *guest, const struct guest_params *params,
 }
 
 /* The disk for what the apps write. Nothing of it is measured but its size: it is empty. */
-static int add_writable(struct guest *guest, const struct guest_params *params, struct error *err)
+static int add_writable(struct guest *guest, const struct guest_params *params, struct loop *loop,
+			struct error *err)
 {
 	struct blk_segment segment = {.length = params->shape->disk};
 	const struct blk_params blk = {
@@ -84,6 +119,9 @@ static int add_writable(struct guest *guest, const struct guest_params *params, 
 		.segments = &segment,
 		.nsegments = 1,
 		.writable = true,
+		.limits = {&guest->apps_limit, &guest->pod_limit},
+		.loop = loop,
+		.index = GUEST_WRITABLE,
 	};
 	cleanup_fd int fd = openat(params->pod_dir, SHAPE_DISK_IMAGE,
 				   O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -171,8 +209,9 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 	const struct pod_spec *pod = &params->shape->pod;
 	int r = 0;
 
+	set_limits(guest, params->shape);
 	for (unsigned i = 0; r == 0 && i < pod->napps; i++)
-		r = add_disk(guest, params, parts, &pod->apps[i], err);
+		r = add_disk(guest, params, parts, &pod->apps[i], loop, err);
 	if (r == 0)
 		r = vsock_new(params->vsock_ops, params->vsock_ctx, machine_memory(guest->machine),
 			      &guest->vsock, err);
@@ -189,7 +228,7 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 	if (r == 0)
 		r = add_memory(guest, err);
 	if (r == 0 && params->shape->disk)
-		r = add_writable(guest, params, err);
+		r = add_writable(guest, params, loop, err);
 	return r == 0 ? add_shares(guest, params->shares, err) : r;
 }
 

@@ -34,6 +34,7 @@ struct guest {
 	struct machine *machine;
 	struct blk *disk[PLAN_APPS_MAX];
 	unsigned ndisks;
+	struct blk_limit app_limit[PLAN_APPS_MAX], pod_limit, apps_limit; /* the last: all apps' */
 	struct blk *writable; /* what the apps write is kept there; NULL: in memory */
 	struct vsock *vsock;
 	struct rng *rng;
@@ -48,6 +49,11 @@ struct guest {
 	uint64_t memory;     /* bytes in all */
 	unsigned ncpus;
 };
+
+#define GUEST_WRITABLE PLAN_APPS_MAX /* the writable disk's number among disks */
+
+/* Disk n, or NULL. */
+struct blk *guest_disk(const struct guest *guest, uint32_t n) __attribute__((nonnull));
 
 struct guest_params {
 	const struct shape *shape;

@@ -172,6 +172,10 @@ static int parse_one(const char *name, struct json_object *value, struct isolato
 {
 	if (!strcmp(name, "resource/memory"))
 		return get_limit(value, name, QUANTITY_ONE, &iso->memory, err);
+	if (!strcmp(name, "resource/block-bandwidth"))
+		return get_limit(value, name, QUANTITY_ONE, &iso->disk_rate[0], err);
+	if (!strcmp(name, "resource/block-iops"))
+		return get_limit(value, name, QUANTITY_ONE, &iso->disk_rate[1], err);
 	if (!strcmp(name, "resource/cpu"))
 		return get_limit(value, name, QUANTITY_MILLI, &iso->cpu, err);
 	if (!strcmp(name, "os/linux/capabilities-retain-set"))

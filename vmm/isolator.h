@@ -15,10 +15,11 @@
 #define ISOLATORS_NOTES_MAX 32 /* lines about what is not enforced */
 
 struct isolators {
-	uint64_t memory; /* limit in bytes, 0: none */
-	uint64_t cpu;	 /* limit in thousandths of a CPU, 0: none */
-	uint64_t caps;	 /* bounding set, bit n is capability n */
-	uint32_t shares; /* weight of CPU time, 1024 is everybody's; 0: none is set */
+	uint64_t memory;       /* limit in bytes, 0: none */
+	uint64_t disk_rate[2]; /* bytes and operations a second of its disk; 0: no limit */
+	uint64_t cpu;	       /* limit in thousandths of a CPU, 0: none */
+	uint64_t caps;	       /* bounding set, bit n is capability n */
+	uint32_t shares;       /* weight of CPU time, 1024 is everybody's; 0: none is set */
 	bool no_new_privs;
 	bool has_oom;
 	int32_t oom;	  /* oom_score_adj */

@@ -25,6 +25,7 @@ enum loop_kind {
 	LOOP_ATTACH,	 /* a client of an app's streams; index = client */
 	LOOP_SHARE,	 /* the server of a share hung up; index = share */
 	LOOP_METADATA,	 /* the metadata service; index = slot */
+	LOOP_DISK,	 /* a disk's timer; index = disk, GUEST_WRITABLE for the writable one */
 	LOOP_NET,	 /* a NIC's network, or its timer; index = NET_EVENT(NIC, timer) */
 };
 

@@ -14,6 +14,8 @@
 
 #define POD_RATE_NET "net-rate" /* bytes in, packets in, bytes out, packets out */
 
+#define POD_RATE_DISK "disk-rate" /* bytes, operations */
+
 /* n numbers of the file in the working directory, all 0 when there is none. */
 int pod_rate_read(const char *file, uint64_t *ret, unsigned n, struct error *err)
 	__attribute__((nonnull));

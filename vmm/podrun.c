@@ -390,6 +390,22 @@ static void show_fault(struct podrun *run, uint32_t index)
 		log_warn("the guest's driver of %s broke a rule: %s", dev->name, fault);
 }
 
+/* What the host could not do for a disk, once each. */
+static void show_disk_error(struct podrun *run, uint32_t index)
+{
+	const struct virtio_device *dev = run->guest->machine->virtio[LOOP_DEVICE(index)];
+
+	for (uint32_t i = 0; dev->id == VIRTIO_ID_BLOCK && i <= GUEST_WRITABLE; i++) {
+		struct blk *blk = guest_disk(run->guest, i);
+		int error = blk && &blk->dev == dev ? blk_take_error(blk) : 0;
+
+		if (error)
+			log_warn("%s: %s; the apps see I/O errors",
+				 i == GUEST_WRITABLE ? "the pod's disk" : dev->name,
+				 strerror(error));
+	}
+}
+
 static void on_net(struct podrun *run, const struct loop_event *event)
 {
 	uint32_t nic = NET_EVENT_NIC(event->index);
@@ -426,12 +442,16 @@ static int on_event(struct podrun *run, const struct loop_event *event, struct e
 	case LOOP_NOTIFY:
 		machine_notified(run->guest->machine, event->index);
 		show_fault(run, event->index);
+		show_disk_error(run, event->index);
 		return 0;
 	case LOOP_VSOCK:
 		vsock_wake(vs);
 		return 0;
 	case LOOP_NET:
 		on_net(run, event);
+		return 0;
+	case LOOP_DISK:
+		blk_timer(guest_disk(run->guest, event->index));
 		return 0;
 	case LOOP_SHARE:
 		return on_share(run, event->index, err);

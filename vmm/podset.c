@@ -106,6 +106,7 @@ static int catch_signals(struct podrun *run, struct error *err)
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGWINCH);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a disk that may not grow is an I/O error */
 	/* whoever started us may have blocked or ignored some; they are ours now */
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	run->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "firmware/firmware.h"
 #include "vmm/guest.h"
+#include "vmm/pod_rate.h"
 #include "vmm/probe.h"
 
 /*
@@ -123,6 +124,8 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 	r = share_tpm(&shape, err);
 	if (r == 0)
 		r = read_disk(&shape.disk, err);
+	if (r == 0)
+		r = pod_rate_read(POD_RATE_DISK, shape.disk_rate, ARRAY_SIZE(shape.disk_rate), err);
 	confine(args, &shape.pod);
 	if (r == 0)
 		r = podnet_plan(args, &shape.pod, &shape.net, err);

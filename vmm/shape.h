@@ -42,8 +42,9 @@ struct shape {
 	const char *words; /* for the kernel's command line, never NULL */
 	bool emulated;
 	enum tpm_mode tpm;
-	bool guest_tpm; /* the guest sees the TPM: some app has it */
-	uint64_t disk;	/* bytes of the writable disk; 0: there is none */
+	bool guest_tpm;	       /* the guest sees the TPM: some app has it */
+	uint64_t disk_rate[2]; /* bytes and operations a second of all disks; 0: no limit */
+	uint64_t disk;	       /* bytes of the writable disk; 0: there is none */
 };
 
 /* This host. */

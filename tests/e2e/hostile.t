@@ -26,6 +26,10 @@ make_pod()
 	echo none >"$rootfs/initrd"
 	printf TRIP >"$rootfs/opt/stage2/app/disk/0"
 	truncate -s 64M "$rootfs/opt/stage2/app/disk/0"
+	# one that is written, too: it begins like the other, as the guest looks for that
+	printf TRIP >"$POD/disk.img"
+	truncate -s 64M "$POD/disk.img"
+	echo 67108864 >"$POD/disk"
 	cat >"$POD/pod" <<-END
 	{"acVersion": "0.8.11", "acKind": "PodManifest", "apps": [{
 	  "name": "app",

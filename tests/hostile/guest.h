@@ -126,6 +126,8 @@ void kick(const struct device *dev, unsigned queue);
 /* Whether it comes to be, within a time that is long enough for a busy host. */
 bool becomes_broken(const struct device *dev);
 bool becomes_used(const struct queue *q, uint16_t idx);
+/* Whether a disk is offered to be read only. */
+bool is_read_only(const struct device *dev);
 /* A device after all that: it resets, comes up, and does its work if we know how to ask. */
 void check_alive(struct device *dev);
 /* Read len bytes of a disk to addr. The block request's status, or -1 when none came. */

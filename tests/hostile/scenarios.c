@@ -208,6 +208,47 @@ void scenario_forever(void)
 
 /* -- requests that no driver makes */
 
+/* DISCARD and WRITE_ZEROES of any number of ranges anywhere. */
+static void wild_ranges(struct device *dev)
+{
+	static const uint64_t sectors[] = {0, 8, 131071, 131072, UINT64_MAX, UINT64_MAX >> 9};
+	static const uint32_t counts[] = {0, 1, 131072, 131073, 1U << 21, UINT32_MAX};
+	static volatile struct {
+		uint32_t type, reserved;
+		uint64_t sector;
+		uint8_t status;
+	} req;
+	volatile struct {
+		uint64_t sector;
+		uint32_t n, flags;
+	} *const range = (void *)(BUF + MIB);
+	struct queue *q = &dev->q[0];
+	unsigned answered = 0, wrong = 0;
+
+	for (unsigned i = 0; i < 300; i++) {
+		uint32_t r = random32(), n = r % 16 ? r % 4 : r % 40;
+		uint16_t idx = q->used[1];
+
+		for (uint32_t k = 0; k < n; k++) {
+			range[k].sector = sectors[random32() % 6];
+			range[k].n = counts[random32() % 6];
+			range[k].flags = random32() % 4 ? 0 : random32() % 4;
+		}
+		req.type = r & 0x100 ? 11 : 13;
+		req.status = 0xee;
+		set_desc(q, 0, (uintptr_t)&req, 16, NEXT, 1);
+		set_desc(q, 1, BUF + MIB, n * 16 + (r & 0x200 ? 0 : r % 16), NEXT, 2);
+		set_desc(q, 2, (uintptr_t)&req.status, 1, WRITE, 0);
+		publish(q, 0);
+		kick(dev, 0);
+		answered += becomes_used(q, (uint16_t)(idx + 1));
+		wrong += req.status > 2 || (n == 0 && req.status == 0);
+	}
+	check(answered == 300, "each range request is answered", dev, 0);
+	check(wrong == 0, "no range request has a status that is none", dev, 0);
+	check_alive(dev);
+}
+
 static void wild_block(struct device *dev)
 {
 	static volatile struct {
@@ -232,6 +273,10 @@ static void wild_block(struct device *dev)
 		answered += becomes_used(q, (uint16_t)(idx + 1));
 	}
 	check(answered == 300, "each block request is answered", dev, 0);
+	if (!is_read_only(dev)) {
+		wild_ranges(dev);
+		return;
+	}
 	req.type = 1; /* a read-only disk is not written */
 	req.sector = 0;
 	req.status = 0xee;

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 
 #include "tests/unit/guest_driver.h"
 #include "vmm/blk.h"
@@ -426,6 +429,174 @@ static void wrong_ranges_fail_and_the_right_ones_beside_them_do_nothing(void **s
 	assert_int_equal(request(f, DISCARD, 0, 17 * sizeof(struct range)), IOERR);
 }
 
+/* -- limits */
+
+static uint64_t fake_ns;
+
+static uint64_t fake_now(void)
+{
+	return fake_ns;
+}
+
+/* Put a request on the queue, and say whether it was answered. */
+static bool ask(struct fixture *f, uint32_t type, uint32_t len)
+{
+	const struct request req = {.type = type};
+	const struct guest_buf buf[3] = {{guest_put(&f->g, &req, sizeof(req)), sizeof(req), false},
+					 {f->data, len, type == IN},
+					 {f->status, 1, true}};
+	uint32_t id, used;
+
+	guest_add(&f->g, 0, buf, 3);
+	guest_kick(&f->g, 0);
+	return guest_used(&f->g, 0, &id, &used);
+}
+
+static bool answered(struct fixture *f)
+{
+	uint32_t id, used;
+
+	guest_run_loop(&f->g);
+	return guest_used(&f->g, 0, &id, &used);
+}
+
+static bool timer_runs(const struct blk *blk)
+{
+	struct itimerspec left;
+
+	assert_int_equal(timerfd_gettime(blk->timer, &left), 0);
+	return left.it_value.tv_sec || left.it_value.tv_nsec;
+}
+
+struct limited {
+	struct fixture f;
+	struct loop loop;
+	struct blk_limit limit;
+};
+
+static int setup_limited(void **state)
+{
+	struct limited *l = xcalloc(1, sizeof(*l));
+	const struct blk_segment segment = {make_file(WRITABLE_SIZE, 1, O_RDWR), 0, WRITABLE_SIZE};
+	struct blk_params params = {.name = "blk0",
+				    .serial = SERIAL,
+				    .segments = &segment,
+				    .nsegments = 1,
+				    .writable = true,
+				    .limits = {NULL, &l->limit},
+				    .loop = &l->loop,
+				    .index = 5};
+	struct error err = ERROR_INIT;
+
+	fake_ns = 1000000000;
+	ratelimit_init(&l->limit.bytes, 8192, 0, fake_ns);
+	ratelimit_init(&l->limit.ops, 3, 0, fake_ns);
+	assert_int_equal(loop_init(&l->loop, &err), 0);
+	guest_init(&l->f.g);
+	assert_int_equal(blk_new(&params, &l->f.g.mem, &l->f.blk, &err), 0);
+	l->f.blk->now = fake_now;
+	guest_start(&l->f.g, &l->f.blk->dev, UINT64_MAX);
+	l->f.data = guest_alloc(&l->f.g, MIB);
+	l->f.status = guest_alloc(&l->f.g, 1);
+	*state = l;
+	return 0;
+}
+
+static int teardown_limited(void **state)
+{
+	struct limited *l = *state;
+
+	blk_free(l->f.blk);
+	guest_free(&l->f.g);
+	loop_free(&l->loop);
+	free(l);
+	return 0;
+}
+
+static void a_disk_stands_until_its_limit_of_bytes_has_room(void **state)
+{
+	struct limited *l = *state;
+
+	assert_true(ask(&l->f, IN, 6144));
+	assert_false(timer_runs(l->f.blk));
+	assert_false(ask(&l->f, IN, 4096));
+	assert_true(timer_runs(l->f.blk));
+	/* somebody asks too early, and again when half a second has earned 4096 */
+	virtio_kick(&l->f.blk->dev, 0);
+	assert_false(answered(&l->f));
+	fake_ns += 500000000;
+	virtio_kick(&l->f.blk->dev, 0);
+	assert_true(answered(&l->f));
+	assert_int_equal(*(uint8_t *)guest_ptr(&l->f.g, l->f.status), OK);
+}
+
+static void a_disk_stands_until_its_limit_of_requests_has_room(void **state)
+{
+	struct limited *l = *state;
+
+	for (int i = 0; i < 3; i++)
+		assert_true(ask(&l->f, FLUSH, 0));
+	assert_false(ask(&l->f, FLUSH, 0));
+	assert_true(timer_runs(l->f.blk));
+	fake_ns += 333333334;
+	virtio_kick(&l->f.blk->dev, 0);
+	assert_true(answered(&l->f));
+}
+
+static void a_limits_timer_lets_the_disk_go_on(void **state)
+{
+	const struct itimerspec now = {.it_value.tv_nsec = 1};
+	struct limited *l = *state;
+	struct loop_event event;
+
+	for (int i = 0; i < 3; i++)
+		assert_true(ask(&l->f, FLUSH, 0));
+	assert_false(ask(&l->f, FLUSH, 0));
+	fake_ns += 1000000000;
+	assert_int_equal(timerfd_settime(l->f.blk->timer, 0, &now, NULL), 0);
+	assert_int_equal(loop_wait(&l->loop, &event, 1, -1), 1);
+	assert_int_equal(event.kind, LOOP_DISK);
+	assert_int_equal(event.index, 5);
+	blk_timer(l->f.blk);
+	assert_true(answered(&l->f));
+}
+
+static void a_reset_forgets_what_stands(void **state)
+{
+	struct limited *l = *state;
+
+	assert_true(ask(&l->f, IN, 8192));
+	assert_false(ask(&l->f, IN, 8192));
+	guest_start(&l->f.g, &l->f.blk->dev, UINT64_MAX);
+	fake_ns += 2000000000;
+	assert_true(ask(&l->f, IN, 4096));
+}
+
+/* -- the host's failures */
+
+static void what_the_host_can_not_write_is_an_io_error_and_told_once(void **state)
+{
+	const struct rlimit small = {4096, RLIM_INFINITY};
+	struct fixture *f = *state;
+	struct rlimit old;
+
+	assert_int_equal(blk_take_error(f->blk), 0);
+	assert_int_equal(request(f, OUT, 0, SECTOR), OK);
+	assert_int_equal(blk_take_error(f->blk), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(ftruncate(f->blk->segments[0].fd, 4096), 0);
+	setrlimit(RLIMIT_FSIZE, &small);
+	assert_int_equal(request(f, OUT, 16, SECTOR), IOERR);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(blk_take_error(f->blk), EFBIG);
+	assert_int_equal(blk_take_error(f->blk), 0);
+	assert_int_equal(request(f, OUT, 0, SECTOR), OK);
+	/* the guest's own mistakes are not the host's */
+	assert_int_equal(request(f, OUT, UINT64_MAX, SECTOR), IOERR);
+	assert_int_equal(blk_take_error(f->blk), 0);
+}
+
 /* -- making disks */
 
 static void expect_refused(const struct blk_segment *segments, size_t n, bool writable)
@@ -474,6 +645,7 @@ static void what_is_no_disk_is_refused(void **state)
 }
 
 #define IMAGE(name)    cmocka_unit_test_setup_teardown(name, setup_image, teardown)
+#define LIMITED(name)  cmocka_unit_test_setup_teardown(name, setup_limited, teardown_limited)
 #define WRITABLE(name) cmocka_unit_test_setup_teardown(name, setup_writable, teardown)
 
 int main(void)
@@ -493,6 +665,11 @@ int main(void)
 		WRITABLE(discard_frees_the_files_blocks),
 		WRITABLE(write_zeroes_zeroes_with_and_without_unmap),
 		WRITABLE(wrong_ranges_fail_and_the_right_ones_beside_them_do_nothing),
+		WRITABLE(what_the_host_can_not_write_is_an_io_error_and_told_once),
+		LIMITED(a_disk_stands_until_its_limit_of_bytes_has_room),
+		LIMITED(a_disk_stands_until_its_limit_of_requests_has_room),
+		LIMITED(a_limits_timer_lets_the_disk_go_on),
+		LIMITED(a_reset_forgets_what_stands),
 		cmocka_unit_test(what_is_no_disk_is_refused),
 	};
 
