@@ -17,6 +17,13 @@
 #define POD_BOOT_DEADLINE_MS 300000
 /* From hello until every app was started: plugging many GiB of memory takes its time. */
 #define POD_START_DEADLINE_MS 120000
+/*
+ * Both are for a guest that gets the host's time or wants none. One whose vCPUs used at least this much
+ * since the last deadline, and less than that in all, is waited for again: many pods may be started at
+ * once. A guest that waits for nothing uses less, one that spins more.
+ */
+#define POD_STARVED_MIN_MS 500
+#define POD_STARVED_MAX_MS 60000
 /* From SIGTERM to the apps until the VM is killed; systemd's default, as rkt users know it. */
 #define POD_STOP_DEADLINE_MS 90000
 /* From the last app's end until its streams have ended: init closes them before it tells. */

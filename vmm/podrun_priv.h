@@ -58,7 +58,7 @@ struct podrun {
 	struct streams *streams;
 	struct relays *relays;
 	struct attach *attach;
-	struct metadata_link *metadata; /* NULL: the pod is not registered */
+	struct metadata_link *metadata;	   /* NULL: the pod is not registered */
 	struct applog *log[PLAN_APPS_MAX]; /* NULL: none is kept */
 	struct control control;
 	struct tty tty;
@@ -75,6 +75,7 @@ struct podrun {
 	bool die;      /* and so are we, by SIGKILL: as a kill that hit us would look */
 	int status;
 	uint64_t deadline_ns; /* of the phase, 0: none */
+	uint64_t cpu_ns;      /* what the vCPUs had used at the last one */
 	uint64_t stop_deadline_ns;
 	uint64_t start_ns, mark_ns;
 	/* guest kernel instructions when init was up and when the apps had started; 0: not counted */

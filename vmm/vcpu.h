@@ -107,4 +107,7 @@ bool vcpu_handle_exit(struct vcpu *vcpu, struct vcpu_end *ret) __attribute__((no
  */
 int vcpus_instructions(struct vcpus *vcpus, uint64_t *ret) __attribute__((nonnull));
 
+/* Processor time the vCPUs' threads have had so far. */
+uint64_t vcpus_cpu_ns(const struct vcpus *vcpus) __attribute__((nonnull));
+
 #endif

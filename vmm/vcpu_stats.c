@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/file.h"
 #include "common/util.h"
@@ -65,4 +66,20 @@ int vcpus_instructions(struct vcpus *vcpus, uint64_t *ret)
 	}
 	*ret = total;
 	return 0;
+}
+
+uint64_t vcpus_cpu_ns(const struct vcpus *vcpus)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		struct timespec used;
+		clockid_t clock;
+
+		if (vcpus->vcpu[i].started &&
+		    pthread_getcpuclockid(vcpus->vcpu[i].thread, &clock) == 0 &&
+		    clock_gettime(clock, &used) == 0)
+			total += (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+	}
+	return total;
 }

@@ -268,7 +268,7 @@ done
 is 'its manifest is compact' "$(wc -l <"$pod/pod" | tr -d ' ')" 0
 is 'its tree is where rkt has it' "$(cat "$pod/stage1/rootfs/opt/stage2/web/rootfs/bin/app")" 'content of web'
 is 'pods are not for others' "$(stat -c %a "$pod" "$DATA" | tr '\n' ' ')" '750 750 '
-is 'all places for pods are there' "$(ls "$DATA/pods" | tr '\n' ' ')" \
+is 'all places for pods are there' "$(find "$DATA/pods" -mindepth 1 -maxdepth 1 -printf "%f\n" | sort | tr '\n' ' ')" \
 	'embryo exited-garbage garbage prepare prepared run '
 
 # what prepare has not, what run-prepared has (2.4, 2.5)
@@ -356,7 +356,7 @@ ln -s "$DATA" "$WORK/data-link"
 run "$WORK/bin/rkt" --dir="$WORK/data-link" list --no-legend
 is '--dir: links are followed' "$status" 0
 run "$WORK/bin/rkt" --dir="$WORK/new/dir" list --no-legend
-is '--dir: made on demand' "$status $(ls "$WORK/new/dir" | grep -c pods)" '0 1'
+is '--dir: made on demand' "$status $(find "$WORK/new/dir" -maxdepth 1 -name pods | wc -l)" '0 1'
 for flag in --system-config --local-config --user-config; do
 	run "$WORK/bin/rkt" --dir="$DATA" $flag="$WORK/nowhere" config
 	is "$flag: one that is not there is fine" "$status" 0
