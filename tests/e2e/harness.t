@@ -30,6 +30,7 @@ no_leaks 'nothing is found once it is gone'
 for test in tests/e2e/*.t; do
 	grep -q TRIPOD_TEST_NETNS "$test" && continue
 	# a command a line
+	# shellcheck disable=SC2016
 	sed -e ':more' -e '/\\$/{N;s/\\\n//;b more' -e '}' "$test" |
 		grep -E '\$TRIPOD"? .* (run|run-prepared|attest expected)( |$)' | grep -v -e --net |
 		sed "s,^,$test: ,"

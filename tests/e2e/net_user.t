@@ -138,6 +138,9 @@ as_user run --net=none "$BOX" --exec=/bin/ls -- /sys/class/net
 is 'none is loopback alone' "$out" lo
 as_user run --net=nonesuch "$BOX" --exec=/bin/true
 like 'an unknown network is said to be' "$status $err" '254 .*failed to setup network'
+as_user run --net=host "$BOX" --exec=/bin/true
+like 'the host'\''s own network is refused, with the reason' "$status $err" \
+	'254 .*failed to setup network: a pod in a VM can not have the host.s network'
 as_user run --net=none --port=80:1 "$BOX" --exec=/bin/true
 like 'ports need a network' "$status $err" '254 .*--port'
 

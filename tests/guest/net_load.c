@@ -92,6 +92,11 @@ static int dial(const char *ip, int port)
 	return -1;
 }
 
+static long number(const char *text)
+{
+	return strtol(text, NULL, 10);
+}
+
 /* Move that many bytes one way. */
 static int move(int sock, long left, ssize_t (*how)(int sock, void *data, size_t len))
 {
@@ -123,9 +128,9 @@ static int serve(int sock)
 		len++;
 	}
 	line[len - 1] = '\0';
-	if (line[0] == 'r' && move(sock, atol(line + 1) * MIB, read) < 0)
+	if (line[0] == 'r' && move(sock, number(line + 1) * MIB, read) < 0)
 		return -1;
-	if (line[0] == 'w' && move(sock, atol(line + 1) * MIB, put) < 0)
+	if (line[0] == 'w' && move(sock, number(line + 1) * MIB, put) < 0)
 		return -1;
 	if (write(sock, "k", 1) != 1)
 		return -1;
@@ -139,7 +144,7 @@ int main(int argc, char **argv)
 
 	if (!alone || (bring_up() == 0 && send_large_frames() == 0))
 		sock = dial(argc < 3 ? HOST_ADDRESS : argv[1],
-			    argc < 3 ? HOST_PORT : atoi(argv[2]));
+			    argc < 3 ? HOST_PORT : (int)number(argv[2]));
 	while (sock >= 0 && r == 1)
 		r = serve(sock);
 	if (r < 0 || sock < 0)
