@@ -185,6 +185,41 @@ void json_add(struct json_object *obj, const char *key, struct json_object *valu
 		out_of_memory();
 }
 
+int json_each(struct json_object *obj, const char *key,
+	      int (*check)(struct json_object *element, void *ctx, struct error *err), void *ctx,
+	      struct error *err)
+{
+	struct json_object *list = NULL;
+	int r = json_get_array(obj, key, &list, err);
+
+	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++) {
+		struct json_object *element = json_object_array_get_idx(list, i);
+
+		r = json_object_is_type(element, json_type_object)
+			    ? check(element, ctx, err)
+			    : error_set(err, -EINVAL, "not an object");
+		if (r < 0)
+			error_wrap(err, "%s[%zu]", key, i);
+	}
+	return r;
+}
+
+int json_check_strings(struct json_object *obj, const char *key, struct error *err)
+{
+	struct json_object *map = NULL;
+	struct json_object_iter it;
+	int r = json_get_object(obj, key, &map, err);
+
+	if (r < 0 || !map)
+		return r;
+	json_object_object_foreachC(map, it)
+	{
+		if (!json_object_is_type(it.val, json_type_string))
+			return error_set(err, -EINVAL, "%s: %.100s is not a string", key, it.key);
+	}
+	return 0;
+}
+
 void json_add_string(struct json_object *obj, const char *key, const char *value)
 {
 	json_add(obj, key, json_object_new_string(value));

@@ -37,6 +37,16 @@ int json_get_object(struct json_object *obj, const char *key, struct json_object
 int json_get_array(struct json_object *obj, const char *key, struct json_object **ret,
 		   struct error *err);
 
+/*
+ * Call check with ctx on each element of the array at key, all of which must be objects, up to the
+ * first failure, whose message gets "key[n]: " before it.
+ */
+int json_each(struct json_object *obj, const char *key,
+	      int (*check)(struct json_object *element, void *ctx, struct error *err), void *ctx,
+	      struct error *err);
+/* Whether the object at key, if there is one, holds strings alone. */
+int json_check_strings(struct json_object *obj, const char *key, struct error *err);
+
 /* Add members. The object owns what is added. */
 void json_add_string(struct json_object *obj, const char *key, const char *value);
 void json_add_bool(struct json_object *obj, const char *key, bool value);

@@ -142,21 +142,6 @@ static int check_strings(struct json_object *obj, const char *key, struct json_o
 	return 0;
 }
 
-static int check_string_map(struct json_object *obj, const char *key, struct error *err)
-{
-	struct json_object *map = NULL;
-	int r = json_get_object(obj, key, &map, err);
-
-	if (r < 0 || !map)
-		return r;
-	json_object_object_foreach(map, name, value) if (
-		!json_object_is_type(value,
-				     json_type_string)) return error_set(err, -EINVAL,
-									 "%s: %s is not a string",
-									 key, name);
-	return 0;
-}
-
 /* {name, value} lists: names valid and unique; values strings. */
 struct nameval_check {
 	struct strv seen;
@@ -364,8 +349,8 @@ int app_check(struct json_object *app, struct strv *warnings, struct error *err)
 	    (r = each_unique(app, "eventHandlers", handler_keys, check_handler, err)) < 0 ||
 	    (r = each_unique(app, "mountPoints", mount_point_keys, check_mount_point, err)) < 0 ||
 	    (r = each(app, "ports", port_keys, check_port, warnings, err)) < 0 ||
-	    (r = check_string_map(app, "userAnnotations", err)) < 0 ||
-	    (r = check_string_map(app, "userLabels", err)) < 0 ||
+	    (r = json_check_strings(app, "userAnnotations", err)) < 0 ||
+	    (r = json_check_strings(app, "userLabels", err)) < 0 ||
 	    (r = json_get_array(app, "isolators", &isolators, err)) < 0)
 		return r;
 	return isolators ? isolators_check(isolators, warnings, err) : 0;

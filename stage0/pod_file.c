@@ -13,25 +13,14 @@
 #include "stage0/network.h"
 #include "stage0/volume.h"
 
-/* Call check on each element of the list at key, which must be objects. */
+/* Each element of a list, with the names that were seen as context. */
 static int each(struct json_object *obj, const char *key,
-		int (*check)(struct json_object *element, struct strv *seen, struct error *err),
+		int (*check)(struct json_object *element, void *seen, struct error *err),
 		struct error *err)
 {
 	cleanup_strv struct strv seen = STRV_INIT;
-	struct json_object *list = NULL;
-	int r = json_get_array(obj, key, &list, err);
 
-	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++) {
-		struct json_object *element = json_object_array_get_idx(list, i);
-
-		r = json_object_is_type(element, json_type_object)
-			    ? check(element, &seen, err)
-			    : error_set(err, -EINVAL, "not an object");
-		if (r < 0)
-			error_wrap(err, "%s[%zu]", key, i);
-	}
-	return r;
+	return json_each(obj, key, check, &seen, err);
 }
 
 /* A name that is valid and was not seen before. */
@@ -51,7 +40,7 @@ static int take_name(struct json_object *obj, bool (*valid)(const char *name), s
 	return 0;
 }
 
-static int check_nameval(struct json_object *pair, struct strv *seen, struct error *err)
+static int check_nameval(struct json_object *pair, void *seen, struct error *err)
 {
 	const char *value = NULL;
 	int r = take_name(pair, acident_is_valid, seen, err);
@@ -63,7 +52,7 @@ static int check_nameval(struct json_object *pair, struct strv *seen, struct err
 	return r;
 }
 
-static int check_isolator(struct json_object *isolator, struct strv *seen, struct error *err)
+static int check_isolator(struct json_object *isolator, void *seen, struct error *err)
 {
 	const char *name = NULL;
 	int r = json_get_string(isolator, "name", &name, err);
@@ -74,7 +63,7 @@ static int check_isolator(struct json_object *isolator, struct strv *seen, struc
 	return r;
 }
 
-static int check_port(struct json_object *port, struct strv *seen, struct error *err)
+static int check_port(struct json_object *port, void *seen, struct error *err)
 {
 	struct json_object *pod_port = NULL;
 	const char *ip = NULL;
@@ -113,7 +102,7 @@ static int check_image(struct json_object *app, struct error *err)
 	return r < 0 ? r : each(image, "labels", check_nameval, err);
 }
 
-static int check_app_entry(struct json_object *app, struct strv *seen, struct error *err)
+static int check_app_entry(struct json_object *app, void *seen, struct error *err)
 {
 	struct json_object *section = NULL;
 	const char *name = NULL;
@@ -130,22 +119,6 @@ static int check_app_entry(struct json_object *app, struct strv *seen, struct er
 	    json_get_bool(app, "readOnlyRootFS", &flag, err) < 0 ||
 	    each(app, "annotations", check_nameval, err) < 0)
 		return error_wrap(err, "app %s", name);
-	return 0;
-}
-
-static int check_strings(struct json_object *doc, const char *key, struct error *err)
-{
-	struct json_object *map = NULL;
-	int r = json_get_object(doc, key, &map, err);
-	struct json_object_iter it;
-
-	if (r < 0 || !map)
-		return r;
-	json_object_object_foreachC(map, it)
-	{
-		if (!json_object_is_type(it.val, json_type_string))
-			return error_set(err, -EINVAL, "%s: %s is not a string", key, it.key);
-	}
 	return 0;
 }
 
@@ -172,8 +145,8 @@ static int check(struct json_object *doc, struct error *err)
 	    each(doc, "ports", check_port, err) < 0 ||
 	    each(doc, "isolators", check_isolator, err) < 0 ||
 	    each(doc, "annotations", check_nameval, err) < 0 ||
-	    check_strings(doc, "userAnnotations", err) < 0 ||
-	    check_strings(doc, "userLabels", err) < 0)
+	    json_check_strings(doc, "userAnnotations", err) < 0 ||
+	    json_check_strings(doc, "userLabels", err) < 0)
 		return err->code;
 	return 0;
 }

@@ -374,13 +374,12 @@ static int check_own_volume(struct json_object *volume, struct error *err)
 	return check_volume(volume, err) < 0 ? error_wrap(err, "volume %s", name) : 0;
 }
 
-static int check_mount(struct json_object *volumes, struct json_object *mount, struct error *err)
+/* ctx: the volumes there are. */
+static int check_mount(struct json_object *mount, void *ctx, struct error *err)
 {
 	const char *name = NULL, *path = NULL;
 	struct json_object *own = NULL;
 
-	if (!json_object_is_type(mount, json_type_object))
-		return error_set(err, -EINVAL, "not an object");
 	if (json_get_string(mount, "volume", &name, err) < 0 ||
 	    json_get_string(mount, "path", &path, err) < 0 ||
 	    json_get_object(mount, "appVolume", &own, err) < 0)
@@ -389,69 +388,62 @@ static int check_mount(struct json_object *volumes, struct json_object *mount, s
 		return err->code;
 	if (own)
 		return check_own_volume(own, err);
-	if (!name || !find_volume(volumes, name))
+	if (!name || !find_volume(ctx, name))
 		return error_set(err, -ENOENT, "there is no volume \"%s\" to mount at \"%s\"",
 				 name ? name : "", path);
 	return 0;
 }
 
-static int check_mounts(struct json_object *volumes, struct json_object *app, struct error *err)
+static int check_mounts(struct json_object *app, void *ctx, struct error *err)
 {
-	struct json_object *list = NULL;
 	const char *name = NULL;
 	int r = json_get_string(app, "name", &name, err);
 
+	if (r == 0 && json_each(app, "mounts", check_mount, ctx, err) < 0)
+		r = error_wrap(err, "app %s", name ? name : "");
+	return r;
+}
+
+/* ctx: all that are declared. */
+static int check_declared(struct json_object *volume, void *ctx, struct error *err)
+{
+	const char *name = NULL;
+	int r = check_own_volume(volume, err);
+
 	if (r == 0)
-		r = json_get_array(app, "mounts", &list, err);
-	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++) {
-		r = check_mount(volumes, json_object_array_get_idx(list, i), err);
-		if (r < 0)
-			error_wrap(err, "app %s: mounts[%zu]", name ? name : "", i);
-	}
+		r = json_get_string(volume, "name", &name, err);
+	if (r == 0 && find_volume(ctx, name) != volume)
+		r = error_set(err, -EEXIST, "duplicate volume name \"%s\"", name);
 	return r;
 }
 
 int volumes_check(struct json_object *manifest, struct error *err)
 {
-	struct json_object *volumes = NULL, *apps = NULL;
+	struct json_object *volumes = NULL;
 	int r = json_get_array(manifest, "volumes", &volumes, err);
 
-	for (size_t i = 0; r == 0 && volumes && i < json_object_array_length(volumes); i++) {
-		struct json_object *volume = json_object_array_get_idx(volumes, i);
-		const char *name = NULL;
-
-		if (!json_object_is_type(volume, json_type_object))
-			return error_set(err, -EINVAL, "volumes[%zu] is not an object", i);
-		r = check_own_volume(volume, err);
-		if (r == 0)
-			r = json_get_string(volume, "name", &name, err);
-		if (r == 0 && find_volume(volumes, name) != volume)
-			r = error_set(err, -EEXIST, "duplicate volume name \"%s\"", name);
-	}
 	if (r == 0)
-		r = json_get_array(manifest, "apps", &apps, err);
-	for (size_t i = 0; r == 0 && apps && i < json_object_array_length(apps); i++)
-		r = check_mounts(volumes, json_object_array_get_idx(apps, i), err);
+		r = json_each(manifest, "volumes", check_declared, volumes, err);
+	return r < 0 ? r : json_each(manifest, "apps", check_mounts, volumes, err);
+}
+
+static int check_source(struct json_object *volume, void *ctx, struct error *err)
+{
+	const char *source = NULL, *name = NULL;
+	struct stat st;
+	int r = json_get_string(volume, "source", &source, err);
+
+	(void)ctx;
+	if (r == 0)
+		r = json_get_string(volume, "name", &name, err);
+	if (r == 0 && source && stat(source, &st) < 0)
+		r = error_errno(err, "volume \"%s\": Failed to stat %s", name, source);
 	return r;
 }
 
 int volumes_check_sources(struct json_object *manifest, struct error *err)
 {
-	struct json_object *volumes = NULL;
-	int r = json_get_array(manifest, "volumes", &volumes, err);
-
-	for (size_t i = 0; r == 0 && volumes && i < json_object_array_length(volumes); i++) {
-		struct json_object *volume = json_object_array_get_idx(volumes, i);
-		const char *source = NULL, *name = NULL;
-		struct stat st;
-
-		r = json_get_string(volume, "source", &source, err);
-		if (r == 0)
-			r = json_get_string(volume, "name", &name, err);
-		if (r == 0 && source && stat(source, &st) < 0)
-			r = error_errno(err, "volume \"%s\": Failed to stat %s", name, source);
-	}
-	return r;
+	return json_each(manifest, "volumes", check_source, NULL, err);
 }
 
 /* One mount as status shows it; volume is NULL for one that stage1 makes. */

@@ -10,6 +10,7 @@
 #include "common/str.h"
 #include "common/util.h"
 #include "initrd/plan.h"
+#include "tests/unit/podread.h"
 #include "tests/unit/scratch.h"
 #include "vmm/plan.h"
 #include "vmm/pod.h"
@@ -32,25 +33,6 @@
 #define HOST(name, source)   "{\"name\":\"" name "\",\"kind\":\"host\",\"source\":\"" source "\"}"
 #define HOST_IS(name, more)  "{\"name\":\"" name "\",\"kind\":\"host\",\"source\":\"/h\"" more "}"
 
-static void parse(const char *text, struct pod_spec *ret)
-{
-	struct error err = ERROR_INIT;
-
-	if (pod_parse(text, strlen(text), ret, &err) < 0)
-		fail_msg("%s", err.msg);
-}
-
-static void refused(const char *text, const char *why)
-{
-	struct error err = ERROR_INIT;
-	struct pod_spec pod;
-
-	if (pod_parse(text, strlen(text), &pod, &err) == 0)
-		fail_msg("accepted: %s", text);
-	if (!strstr(err.msg, why))
-		fail_msg("\"%s\" does not say \"%s\"", err.msg, why);
-}
-
 static const struct pod_volume *at(const struct pod_spec *pod, unsigned app, unsigned mount,
 				   const char *path)
 {
@@ -65,11 +47,14 @@ static void mounts_find_their_volumes_and_parents_come_first(void **state)
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(PLAIN(MOUNT("two", "/a/b/c") "," MOUNT("one", "//a/./b/") "," MOUNT("two", "/a"),
-			""),
-		  EMPTY("one", "") "," EMPTY(
-			  "two", ",\"mode\":\"1750\",\"uid\":7,\"gid\":8") "," EMPTY("unused", "")),
-	      &pod);
+	podread_accept(
+		POD(PLAIN(MOUNT("two", "/a/b/c") "," MOUNT("one", "//a/./b/") "," MOUNT("two",
+											"/a"),
+			  ""),
+		    EMPTY("one", "") "," EMPTY(
+			    "two", ",\"mode\":\"1750\",\"uid\":7,\"gid\":8") "," EMPTY("unused",
+										       "")),
+		&pod);
 	assert_int_equal(pod.nvolumes, 2);
 	assert_int_equal(pod.apps[0].nmounts, 3);
 	volume = at(&pod, 0, 0, "/a");
@@ -92,10 +77,11 @@ static void volumes_of_the_host_have_tags_in_their_order(void **state)
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(PLAIN(MOUNT("h2", "/2") "," MOUNT("e", "/e") "," MOUNT("h1", "/1"), ""),
-		  HOST("h0", "/nobody/wants/it") "," HOST("h1", "/h1") "," EMPTY(
-			  "e", "") "," HOST_IS("h2", ",\"recursive\":false,\"readOnly\":true")),
-	      &pod);
+	podread_accept(
+		POD(PLAIN(MOUNT("h2", "/2") "," MOUNT("e", "/e") "," MOUNT("h1", "/1"), ""),
+		    HOST("h0", "/nobody/wants/it") "," HOST("h1", "/h1") "," EMPTY(
+			    "e", "") "," HOST_IS("h2", ",\"recursive\":false,\"readOnly\":true")),
+		&pod);
 	assert_int_equal(pod.nvolumes, 3);
 	assert_string_equal(pod.volumes[0].tag, "v0");
 	assert_string_equal(pod.volumes[0].source, "/h1");
@@ -114,9 +100,10 @@ static void a_mount_point_is_served_by_a_mount_at_its_path_or_a_volume_of_its_na
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(PLAIN(MOUNT("other", "/one/"), POINT("one", "/one") "," POINT("two", "/two")),
-		  EMPTY("one", "") "," EMPTY("two", "") "," EMPTY("other", "")),
-	      &pod);
+	podread_accept(
+		POD(PLAIN(MOUNT("other", "/one/"), POINT("one", "/one") "," POINT("two", "/two")),
+		    EMPTY("one", "") "," EMPTY("two", "") "," EMPTY("other", "")),
+		&pod);
 	assert_int_equal(pod.nvolumes, 2);
 	assert_string_equal(at(&pod, 0, 0, "/one")->name, "other");
 	assert_string_equal(at(&pod, 0, 1, "/two")->name, "two");
@@ -129,8 +116,10 @@ static void a_mount_point_without_a_volume_gets_an_empty_one_of_its_own(void **s
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(DOCKER("", POINT("data", "/d")) "," APP("b", "", "", POINT_RO("data", "/e")), ""),
-	      &pod);
+	podread_accept(
+		POD(DOCKER("", POINT("data", "/d")) "," APP("b", "", "", POINT_RO("data", "/e")),
+		    ""),
+		&pod);
 	assert_int_equal(pod.nvolumes, 2);
 	assert_string_equal(at(&pod, 0, 0, "/d")->name, "a-data");
 	assert_true(pod.volumes[0].seeded); /* Docker's rule */
@@ -143,7 +132,8 @@ static void a_mount_point_without_a_volume_gets_an_empty_one_of_its_own(void **s
 					    "one \"a-data\" is made");
 	pod_free(&pod);
 	/* ... that nobody else can mount */
-	refused(POD(DOCKER("", POINT("data", "/d")) "," APP("b", "", MOUNT("a-data", "/x"), ""),
+	podread_refuse(
+		POD(DOCKER("", POINT("data", "/d")) "," APP("b", "", MOUNT("a-data", "/x"), ""),
 		    ""),
 		"app b: mounts[0]: /x: there is no volume \"a-data\"");
 }
@@ -173,7 +163,7 @@ static void the_volume_says_whether_it_is_read_only_or_else_the_mount_point(void
 				rows[i].point ? "true" : "false", rows[i].volume);
 			struct pod_spec pod;
 
-			parse(text, &pod);
+			podread_accept(text, &pod);
 			assert_int_equal(pod.apps[0].nmounts, 1);
 			assert_int_equal(pod.apps[0].mounts[0].read_only, rows[i].mount);
 			assert_int_equal(pod.volumes[0].read_only, rows[i].host);
@@ -187,9 +177,10 @@ static void a_volume_one_app_writes_to_is_not_read_only_for_the_host(void **stat
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(APP("a", "", "", POINT_RO("v", "/p")) "," APP("b", "", "", POINT("v", "/p")),
-		  HOST("v", "/h")),
-	      &pod);
+	podread_accept(
+		POD(APP("a", "", "", POINT_RO("v", "/p")) "," APP("b", "", "", POINT("v", "/p")),
+		    HOST("v", "/h")),
+		&pod);
 	assert_int_equal(pod.nvolumes, 1);
 	assert_true(pod.apps[0].mounts[0].read_only);
 	assert_false(pod.apps[1].mounts[0].read_only);
@@ -202,10 +193,11 @@ static void a_mount_may_bring_its_volume(void **state)
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(PLAIN("{\"volume\":\"v\",\"path\":\"/p\",\"appVolume\":" HOST("v", "/own") "}",
-			"") "," APP("b", "", MOUNT("v", "/p"), ""),
-		  HOST("v", "/pods")),
-	      &pod);
+	podread_accept(
+		POD(PLAIN("{\"volume\":\"v\",\"path\":\"/p\",\"appVolume\":" HOST("v", "/own") "}",
+			  "") "," APP("b", "", MOUNT("v", "/p"), ""),
+		    HOST("v", "/pods")),
+		&pod);
 	assert_int_equal(pod.nvolumes, 2);
 	assert_string_equal(at(&pod, 0, 0, "/p")->source, "/own");
 	assert_string_equal(at(&pod, 1, 0, "/p")->source, "/pods");
@@ -259,7 +251,7 @@ static void hostile_volumes_are_refused_with_a_reason(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		refused(rows[i].text, rows[i].why);
+		podread_refuse(rows[i].text, rows[i].why);
 }
 
 /* A pod of one app with n volumes, mounted at a path each. */
@@ -290,10 +282,10 @@ static void there_are_so_many_and_no_more(void **state)
 		cleanup_free char *over = many(rows[i].max + 1, rows[i].volume);
 		struct pod_spec pod;
 
-		parse(most, &pod);
+		podread_accept(most, &pod);
 		assert_int_equal(pod.nvolumes, rows[i].max);
 		pod_free(&pod);
-		refused(over, rows[i].why);
+		podread_refuse(over, rows[i].why);
 	}
 }
 
@@ -310,11 +302,11 @@ static void what_the_plan_says_init_reads(void **state)
 	size_t len;
 
 	(void)state;
-	parse(POD(DOCKER(MOUNT("h", "/z") "," MOUNT("f", "/f"),
-			 POINT("data", "/d")) "," APP("b", "", MOUNT("e", "/e"), ""),
-		  EMPTY("e", ",\"mode\":\"0700\",\"uid\":9,\"readOnly\":true") "," HOST(
-			  "h", "/h") "," HOST("f", "/f")),
-	      &pod);
+	podread_accept(POD(DOCKER(MOUNT("h", "/z") "," MOUNT("f", "/f"),
+				  POINT("data", "/d")) "," APP("b", "", MOUNT("e", "/e"), ""),
+			   EMPTY("e", ",\"mode\":\"0700\",\"uid\":9,\"readOnly\":true") "," HOST(
+				   "h", "/h") "," HOST("f", "/f")),
+		       &pod);
 	pod.volumes[2].is_file = true;
 	assert_int_equal(plan_build(&pod, &args, &bytes, &len, &err), 0);
 	if (init_plan_decode(bytes, len, pool, &plan, &why) < 0)
@@ -368,7 +360,7 @@ static void sources_are_looked_at_when_the_pod_starts(void **state)
 		struct error err = ERROR_INIT;
 		struct pod_spec pod;
 
-		parse(text, &pod);
+		podread_accept(text, &pod);
 		assert_int_equal(pod_volumes_look(&pod, &err), rows[i].r);
 		assert_non_null(strstr(err.msg, rows[i].why));
 		assert_int_equal(pod.volumes[1].is_file, rows[i].is_file);

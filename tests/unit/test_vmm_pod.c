@@ -9,6 +9,7 @@
 
 #include "common/file.h"
 #include "common/util.h"
+#include "tests/unit/podread.h"
 #include "tests/unit/scratch.h"
 #include "vmm/agent_proto.h"
 #include "vmm/isolator.h"
@@ -23,31 +24,12 @@
 
 static const struct podnet no_net = PODNET_INIT;
 
-static void parse(const char *text, struct pod_spec *ret)
-{
-	struct error err = ERROR_INIT;
-
-	if (pod_parse(text, strlen(text), ret, &err) < 0)
-		fail_msg("%s", err.msg);
-}
-
-static void refused(const char *text, const char *why)
-{
-	struct error err = ERROR_INIT;
-	struct pod_spec pod;
-
-	if (pod_parse(text, strlen(text), &pod, &err) == 0)
-		fail_msg("accepted: %s", text);
-	if (!strstr(err.msg, why))
-		fail_msg("\"%s\" does not say \"%s\"", err.msg, why);
-}
-
 static void a_plain_app_gets_the_defaults(void **state)
 {
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(APP("")), &pod);
+	podread_accept(POD(APP("")), &pod);
 	assert_int_equal(pod.napps, 1);
 	assert_string_equal(pod.apps[0].name, "a");
 	assert_string_equal(pod.apps[0].exec.v[1], "y");
@@ -68,10 +50,11 @@ static void the_apps_own_environment_wins_over_defaults_but_not_its_name(void **
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(APP(",\"environment\":[{\"name\":\"HOME\",\"value\":\"/h\"},"
-		      "{\"name\":\"AC_APP_NAME\",\"value\":\"z\"},{\"name\":\"E\",\"value\":\"\"}"
-		      "]")),
-	      &pod);
+	podread_accept(
+		POD(APP(",\"environment\":[{\"name\":\"HOME\",\"value\":\"/h\"},"
+			"{\"name\":\"AC_APP_NAME\",\"value\":\"z\"},{\"name\":\"E\",\"value\":\"\"}"
+			"]")),
+		&pod);
 	assert_true(strv_contains(&pod.apps[0].env, "HOME=/h"));
 	assert_false(strv_contains(&pod.apps[0].env, "HOME=/root"));
 	assert_true(strv_contains(&pod.apps[0].env, "AC_APP_NAME=a"));
@@ -84,15 +67,15 @@ static void isolators_size_the_machine_and_bound_capabilities(void **state)
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(APP(",\"isolators\":["
-		      "{\"name\":\"resource/memory\",\"value\":{\"limit\":\"1Mi\"}},"
-		      "{\"name\":\"resource/"
-		      "memory\",\"value\":{\"request\":\"1\",\"limit\":\"1Gi\"}},"
-		      "{\"name\":\"resource/cpu\",\"value\":{\"limit\":\"1200m\"}},"
-		      "{\"name\":\"os/linux/capabilities-retain-set\",\"value\":"
-		      "{\"set\":[\"CAP_KILL\",\"CAP_CHOWN\"]}},"
-		      "{\"name\":\"os/linux/cpu-shares\",\"value\":100}]")),
-	      &pod);
+	podread_accept(POD(APP(",\"isolators\":["
+			       "{\"name\":\"resource/memory\",\"value\":{\"limit\":\"1Mi\"}},"
+			       "{\"name\":\"resource/"
+			       "memory\",\"value\":{\"request\":\"1\",\"limit\":\"1Gi\"}},"
+			       "{\"name\":\"resource/cpu\",\"value\":{\"limit\":\"1200m\"}},"
+			       "{\"name\":\"os/linux/capabilities-retain-set\",\"value\":"
+			       "{\"set\":[\"CAP_KILL\",\"CAP_CHOWN\"]}},"
+			       "{\"name\":\"os/linux/cpu-shares\",\"value\":100}]")),
+		       &pod);
 	assert_int_equal(pod_memory(&pod, 1), GIB);
 	assert_int_equal(pod_cpus(&pod, 8), 2);
 	assert_int_equal(pod_cpus(&pod, 1), 1);
@@ -100,9 +83,10 @@ static void isolators_size_the_machine_and_bound_capabilities(void **state)
 	assert_int_equal(pod.notes.n, 0);
 	assert_int_equal(pod.apps[0].iso.shares, 100);
 	pod_free(&pod);
-	parse(POD(APP(",\"isolators\":[{\"name\":\"os/linux/capabilities-remove-set\",\"value\":"
-		      "{\"set\":[\"CAP_MKNOD\",\"CAP_SYS_ADMIN\"]}}]")),
-	      &pod);
+	podread_accept(
+		POD(APP(",\"isolators\":[{\"name\":\"os/linux/capabilities-remove-set\",\"value\":"
+			"{\"set\":[\"CAP_MKNOD\",\"CAP_SYS_ADMIN\"]}}]")),
+		&pod);
 	assert_int_equal(pod.apps[0].iso.caps, 0xa80425fb & ~(1u << 27));
 	pod_free(&pod);
 }
@@ -112,12 +96,13 @@ static void handlers_and_readiness_are_the_apps(void **state)
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD("{\"name\":\"a\",\"image\":{\"id\":\"sha512-ab\"},\"annotations\":["
-		  "{\"name\":\"appc.io/executor/supports-systemd-notify\",\"value\":\"true\"}],"
-		  "\"app\":{\"exec\":[\"/x\"],\"user\":\"0\",\"group\":\"0\",\"eventHandlers\":["
-		  "{\"name\":\"post-stop\",\"exec\":[\"/post\"]},"
-		  "{\"name\":\"pre-start\",\"exec\":[\"/pre\",\"-v\"]}]}}"),
-	      &pod);
+	podread_accept(
+		POD("{\"name\":\"a\",\"image\":{\"id\":\"sha512-ab\"},\"annotations\":["
+		    "{\"name\":\"appc.io/executor/supports-systemd-notify\",\"value\":\"true\"}],"
+		    "\"app\":{\"exec\":[\"/x\"],\"user\":\"0\",\"group\":\"0\",\"eventHandlers\":["
+		    "{\"name\":\"post-stop\",\"exec\":[\"/post\"]},"
+		    "{\"name\":\"pre-start\",\"exec\":[\"/pre\",\"-v\"]}]}}"),
+		&pod);
 	assert_int_equal(pod.apps[0].pre_start.n, 2);
 	assert_string_equal(pod.apps[0].pre_start.v[1], "-v");
 	assert_int_equal(pod.apps[0].post_stop.n, 1);
@@ -184,7 +169,7 @@ static void limits_are_what_control_groups_take(void **state)
 		size_t len;
 		uint32_t flags;
 
-		parse(text, &pod);
+		podread_accept(text, &pod);
 		assert_int_equal(pod.notes.n, 0);
 		assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
 		p = record(plan, len, PLAN_LIMITS, 0, &n);
@@ -210,15 +195,18 @@ static void every_app_has_a_filter_of_its_own_in_the_plan(void **state)
 	size_t len;
 
 	(void)state;
-	parse(POD(APP("") ",{\"name\":\"b\",\"app\":{\"exec\":[\"/x\"],\"user\":\"0\","
-			  "\"group\":\"0\",\"isolators\":[{\"name\":"
-			  "\"os/linux/seccomp-remove-set\",\"value\":{\"set\":[\"mount\",\"fly\"]}}"
-			  "]}},{\"name\":\"c\",\"app\":{\"exec\":[\"/x\"],\"user\":\"0\","
-			  "\"group\":\"0\"}},{\"name\":\"d\",\"app\":{\"exec\":[\"/x\"],\"user\":"
-			  "\"0\",\"group\":\"0\",\"isolators\":[{\"name\":"
-			  "\"os/linux/seccomp-retain-set\",\"value\":{\"set\":[\"@appc.io/all\"]}}"
-			  "]}}"),
-	      &pod);
+	podread_accept(
+		POD(APP("") ",{\"name\":\"b\",\"app\":{\"exec\":[\"/x\"],\"user\":\"0\","
+			    "\"group\":\"0\",\"isolators\":[{\"name\":"
+			    "\"os/linux/"
+			    "seccomp-remove-set\",\"value\":{\"set\":[\"mount\",\"fly\"]}}"
+			    "]}},{\"name\":\"c\",\"app\":{\"exec\":[\"/x\"],\"user\":\"0\","
+			    "\"group\":\"0\"}},{\"name\":\"d\",\"app\":{\"exec\":[\"/x\"],\"user\":"
+			    "\"0\",\"group\":\"0\",\"isolators\":[{\"name\":"
+			    "\"os/linux/seccomp-retain-set\",\"value\":{\"set\":[\"@appc.io/"
+			    "all\"]}}"
+			    "]}}"),
+		&pod);
 	assert_int_equal(pod.notes.n, 1);
 	assert_string_equal(pod.notes.v[0], "app b: unknown system call fly is left out");
 	pod_filters(&pod);
@@ -321,7 +309,7 @@ static void hostile_manifests_are_refused_with_a_reason(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-		refused(bad[i].text, bad[i].why);
+		podread_refuse(bad[i].text, bad[i].why);
 }
 
 static void more_apps_than_a_machine_has_disks_for_are_refused(void **state)
@@ -333,7 +321,7 @@ static void more_apps_than_a_machine_has_disks_for_are_refused(void **state)
 	for (unsigned i = 0; i <= PLAN_APPS_MAX; i++)
 		str_addf(&text, "%s{\"name\":\"a%u\"}", i ? "," : "", i);
 	str_add(&text, "]}");
-	refused(str_get(&text), "at most 64");
+	podread_refuse(str_get(&text), "at most 64");
 }
 
 static void the_plan_tells_of_networks(void **state)
@@ -351,7 +339,7 @@ static void the_plan_tells_of_networks(void **state)
 	size_t len;
 
 	(void)state;
-	parse(POD(APP("")), &pod);
+	podread_accept(POD(APP("")), &pod);
 	net.nnics = 1;
 	net.nic[0] =
 		(struct podnet_nic){.name = "user",
@@ -406,13 +394,14 @@ static void the_plan_says_what_the_manifest_says(void **state)
 	size_t len;
 
 	(void)state;
-	parse("{\"acKind\":\"PodManifest\",\"apps\":[" APP(
-		      "") ","
-			  "{\"name\":\"b\",\"readOnlyRootFS\":true,\"app\":{\"exec\":[\"q\"],"
-			  "\"user\":\"u\","
-			  "\"group\":\"/g\",\"supplementaryGIDs\":[5,6],\"workingDirectory\":\"/"
-			  "w\"}}]}",
-	      &pod);
+	podread_accept(
+		"{\"acKind\":\"PodManifest\",\"apps\":[" APP(
+			"") ","
+			    "{\"name\":\"b\",\"readOnlyRootFS\":true,\"app\":{\"exec\":[\"q\"],"
+			    "\"user\":\"u\","
+			    "\"group\":\"/g\",\"supplementaryGIDs\":[5,6],\"workingDirectory\":\"/"
+			    "w\"}}]}",
+		&pod);
 	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), 0);
 	p = record(plan, len, PLAN_HOSTNAME, 0, &n);
 	assert_memory_equal(p, "h", n);
@@ -444,7 +433,7 @@ static void interactive_means_a_terminal_where_there_is_one(void **state)
 	struct pod_spec pod;
 
 	(void)state;
-	parse(POD(APP("")), &pod);
+	podread_accept(POD(APP("")), &pod);
 	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_STDIN | PLAN_MASK_PATHS);
 	args.tty = true;
 	assert_int_equal(plan_flags(&pod.apps[0], &args), PLAN_TTY | PLAN_MASK_PATHS);
@@ -463,7 +452,7 @@ static void a_plan_over_its_bound_is_an_error(void **state)
 	size_t len;
 
 	(void)state;
-	parse(POD(APP("")), &pod);
+	podread_accept(POD(APP("")), &pod);
 	memset(value, 'x', AGENT_PLAN_MAX);
 	strv_add(&pod.apps[0].env, value);
 	assert_int_equal(plan_build(&pod, &args, &plan, &len, &err), -E2BIG);
@@ -478,7 +467,7 @@ static void a_disk_is_its_files_in_order(void **state)
 	int fds[3];
 	unsigned n;
 
-	parse(POD(APP("")), &pod);
+	podread_accept(POD(APP("")), &pod);
 	assert_true(pod_open_disk(dir->fd, &pod.apps[0], fds, 3, &n, &err) < 0);
 	assert_int_equal(mkdir_path(dir->fd, "stage1/rootfs/opt/stage2/a/disk", 0755, &err), 0);
 	assert_true(pod_open_disk(dir->fd, &pod.apps[0], fds, 3, &n, &err) < 0);

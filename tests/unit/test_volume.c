@@ -219,7 +219,7 @@ static void volumes_of_a_file_are_checked_as_hard(void **state)
 		 "\"appVolume\":{\"name\":\"v\",\"kind\":\"host\",\"source\":\"/\"}}]}]}",
 		 NULL},
 		{"{\"volumes\":{}}", "volumes"},
-		{"{\"volumes\":[1]}", "volumes[0] is not an object"},
+		{"{\"volumes\":[1]}", "volumes[0]: not an object"},
 		{"{\"volumes\":[{\"kind\":\"empty\"}]}", "is not a volume's name"},
 		{"{\"volumes\":[{\"name\":\"v\",\"kind\":\"empty\"},{\"name\":\"v\",\"kind\":"
 		 "\"empty\"}]}",
