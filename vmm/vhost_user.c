@@ -140,7 +140,7 @@ static int read_exactly(struct vhost_user *vu, uint32_t request, void *dst, size
 static int read_reply(struct vhost_user *vu, uint32_t request, void *payload, uint32_t size,
 		      struct error *err)
 {
-	uint64_t deadline = clock_now_ns() + VHOST_USER_TIMEOUT_MS * UINT64_C(1000000);
+	uint64_t deadline = clock_now_ns() + (uint64_t)vu->timeout_ms * 1000000;
 	struct header header;
 	int r = read_exactly(vu, request, &header, sizeof(header), deadline, err);
 
@@ -205,7 +205,7 @@ int vhost_user_open(struct vhost_user *vu, int fd, struct error *err)
 	uint64_t features, protocol;
 	int r;
 
-	*vu = (struct vhost_user){.fd = fd};
+	*vu = (struct vhost_user){.fd = fd, .timeout_ms = VHOST_USER_TIMEOUT_MS};
 	r = ask_u64(vu, VHOST_USER_GET_FEATURES, &features, err);
 	if (r == 0 && !(features & VHOST_USER_F_PROTOCOL_FEATURES))
 		return lost(vu, VHOST_USER_GET_FEATURES, -EPROTO, "it has no protocol features",

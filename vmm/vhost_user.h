@@ -18,11 +18,12 @@
  * is told: the addresses in messages are the guest's.
  */
 
-#define VHOST_USER_TIMEOUT_MS 10000 /* for a reply; usual is 0.1 */
+#define VHOST_USER_TIMEOUT_MS 30000 /* for a reply; usual is 0.1, of one that starts 10 */
 
 struct vhost_user {
 	int fd;		   /* the caller's */
 	uint64_t features; /* of the transport, that the back end has, too */
+	int timeout_ms;	   /* VHOST_USER_TIMEOUT_MS */
 	bool dead;	   /* nothing more is said: the back end is gone, or was wrong */
 };
 

@@ -220,6 +220,17 @@ static void descriptors_in_answers_do_not_come_in(void **state)
 	close(free_after);
 }
 
+static void a_back_end_that_does_not_answer_is_given_up(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = ERROR_INIT;
+
+	meet_well(f);
+	f->vu.timeout_ms = 1;
+	assert_int_equal(vhost_user_stop(&f->vu, 0, &err), -ETIMEDOUT);
+	assert_true(f->vu.dead);
+}
+
 static void the_back_end_sees_all_guest_memory(void **state)
 {
 	struct fixture *f = *state;
@@ -347,6 +358,7 @@ int main(void)
 		T(a_hang_up_at_any_byte_is_seen),
 		T(a_socket_that_was_closed_is_no_signal),
 		T(descriptors_in_answers_do_not_come_in),
+		T(a_back_end_that_does_not_answer_is_given_up),
 		T(the_back_end_sees_all_guest_memory),
 		T(a_queue_is_told_by_guest_addresses_and_started_last),
 		T(a_back_end_that_can_not_is_asked_nothing_more),
