@@ -72,6 +72,7 @@ pod run --net-rate=in-bytes=500k "$BOX" --exec=/bin/sh -- -c '
 	wget -q -O - http://192.0.2.2:8080/data | sha256sum; ip -o -4 address show dev eth0
 	read -r end _ </proc/uptime
 	echo "took $begin $end"'
+# shellcheck disable=SC2016 # awk's
 ok 'not faster than --net-rate lets them' \
 	awk '/^took/ { exit !($3 - $2 >= 2.9) }' "$WORK/out"
 like '2 MB come through masquerading, byte for byte' "$out" "^$sum"
@@ -140,14 +141,14 @@ END
 	echo "$status" >"$WORK/publisher"
 ) &
 publisher=$!
-got=$(ip netns exec outside curl -s --retry 100 --retry-delay 1 --retry-all-errors \
-	--max-time 200 --connect-timeout 2 http://192.0.2.1:18080/)
+got=$(ip netns exec outside curl -s --retry "$LIMIT" --retry-delay 1 --retry-all-errors \
+	--max-time "$LIMIT" --connect-timeout 10 http://192.0.2.1:18080/)
 like 'a published TCP port is reached from outside' "$got" 'Directory listing'
 got=$(ip netns exec outside python3 - <<'END'
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(1)
-for _ in range(60):
+for _ in range(200):
     s.sendto(b"echo", ("192.0.2.1", 10007))
     try:
         print(s.recvfrom(100)[0].decode())
@@ -187,7 +188,7 @@ is 'failures leave nothing' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
 killed=$!
 tries=0
 pid=
-while [ -z "$pid" ] && [ $tries -lt 600 ]; do
+while [ -z "$pid" ] && [ $tries -lt $((LIMIT * 10)) ]; do
 	sleep 0.1
 	tries=$((tries + 1))
 	pid=$(cat "$DATA/pods/run/$(cat "$WORK/uuid3" 2>/dev/null)/pid" 2>/dev/null)
@@ -195,7 +196,7 @@ done
 kill -KILL "$pid"
 wait "$killed"
 tries=0
-while traces >"$WORK/after" && ! cmp -s "$WORK/before" "$WORK/after" && [ $tries -lt 200 ]; do
+while traces >"$WORK/after" && ! cmp -s "$WORK/before" "$WORK/after" && [ $tries -lt $((LIMIT * 10)) ]; do
 	sleep 0.1
 	tries=$((tries + 1))
 done

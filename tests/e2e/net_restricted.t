@@ -85,7 +85,7 @@ wait_for "$WORK/wire" ready
 # the host may come to the pod
 tries=0
 until timeout 5 bash -c 'exec 3<>/dev/tcp/172.31.0.50/81' 2>/dev/null; do
-	[ $tries -lt "$LIMIT" ] || bail "the pod does not listen: $(tail -n 3 "$WORK/err")"
+	[ $tries -lt $((LIMIT * 2)) ] || bail "the pod does not listen: $(tail -n 3 "$WORK/err")"
 	tries=$((tries + 1))
 	sleep 0.5
 done
@@ -117,10 +117,10 @@ is 'the kernel looks before it redirects' "$(ip netns exec "cni-$(cat "$WORK/uui
 	sort -u | head -n 1)" '1 bpf'
 
 # What is published is reached, and nothing else.
-got=$(ip netns exec outside curl -s --retry 60 --retry-delay 1 --retry-all-errors \
-	--max-time 100 --connect-timeout 5 http://192.0.2.1:18080/)
+got=$(ip netns exec outside curl -s --retry "$LIMIT" --retry-delay 1 --retry-all-errors \
+	--max-time "$LIMIT" --connect-timeout 10 http://192.0.2.1:18080/)
 like 'its published port is reached from outside' "$got" 'Directory listing'
-got=$(ip netns exec other curl -s --max-time 100 --connect-timeout 20 http://192.0.2.1:18080/)
+got=$(ip netns exec other curl -s --max-time "$LIMIT" http://192.0.2.1:18080/)
 like 'and from another pod' "$got" 'Directory listing'
 ok 'an unpublished one is not, from outside' \
 	sh -c '! ip netns exec outside curl -s --connect-timeout 2 http://172.31.0.50/'
@@ -133,7 +133,7 @@ kill -KILL "$(cat "$DATA/pods/run/$(cat "$WORK/uuid")/pid")"
 wait "$pod"
 wait "$sniffer"
 tries=0
-while traces >"$WORK/after" && ! cmp -s "$WORK/before" "$WORK/after" && [ $tries -lt 600 ]; do
+while traces >"$WORK/after" && ! cmp -s "$WORK/before" "$WORK/after" && [ $tries -lt $((LIMIT * 10)) ]; do
 	sleep 0.1
 	tries=$((tries + 1))
 done

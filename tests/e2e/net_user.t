@@ -86,8 +86,8 @@ serve='mkdir /www; echo "from the pod" >/www/index.html
 	echo "$status" >"$WORK/served"
 ) &
 serving=$!
-fetched=$(curl -s --retry 200 --retry-delay 1 --retry-all-errors --max-time 200 \
-	--connect-timeout 5 http://127.0.0.1:18080/)
+fetched=$(curl -s --retry "$LIMIT" --retry-delay 1 --retry-all-errors --max-time "$LIMIT" \
+	--connect-timeout 10 http://127.0.0.1:18080/)
 is 'a published port is reached' "$fetched" 'from the pod'
 as_user list
 like 'list shows the network' "$out" 'user:ip4=10\.0\.2\.15'
@@ -117,14 +117,14 @@ like 'and has exited' "$out" '^state=exited$'
 losing=$!
 tries=0
 passt=
-while [ -z "$passt" ] && [ $tries -lt 600 ]; do
+while [ -z "$passt" ] && [ $tries -lt $((LIMIT * 10)) ]; do
 	sleep 0.1
 	tries=$((tries + 1))
 	pid=$(cat "$HOME"/.local/share/tripod/pods/run/"$(cat "$HOME/uuid2" 2>/dev/null)"/pid 2>/dev/null)
 	passt=${pid:+$(pgrep -P "$pid" passt)}
 done
 # not before the app has its link
-while ! grep -q '^up' "$WORK/out" 2>/dev/null && [ $tries -lt 2400 ]; do
+while ! grep -q '^up' "$WORK/out" 2>/dev/null && [ $tries -lt $((LIMIT * 10)) ]; do
 	sleep 0.1
 	tries=$((tries + 1))
 done
