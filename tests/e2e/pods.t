@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Many pods at once, from their preparation to their collection: right states throughout, and a data
-# directory that is as it was found. PODS (6) says how many.
+# directory that is as it was found. PODS (6) says how many, BOOTING (6) how many boot at a time.
 . tests/e2e/tap.sh
 need_kvm
 need_command python3
-: "${PODS:=6}"
+: "${PODS:=6}" "${BOOTING:=6}"
 
 # everything in the data directory; the cache of digests has its size from its first use
 tree()
@@ -23,7 +23,7 @@ export IMAGE
 tree >"$WORK/before"
 
 status=0
-TRIPOD_TEST=$WORK python3 tests/e2e/pods.py "$PODS" "$WORK" "$TRIPOD" --dir="$DATA" \
+TRIPOD_TEST=$WORK python3 tests/e2e/pods.py "$PODS" "$BOOTING" "$WORK" "$TRIPOD" --dir="$DATA" \
 	--insecure-options=image >"$WORK/pods" 2>"$WORK/pods.err" </dev/null || status=$?
 while read -r line; do
 	case $line in
