@@ -498,7 +498,7 @@ static int decode(uint8_t *bytes, size_t len, uint64_t needed, char **pool, stru
 		  struct init_text *why)
 {
 	struct init_plan_app *app = NULL;
-	struct words words = {NULL};
+	struct words words = {.arg = NULL};
 	struct record rec;
 	size_t pos = 0;
 	int r;
