@@ -28,6 +28,7 @@ const struct command *const commands[] = {
 	&cmd_image_verify,
 	&cmd_list,
 	&cmd_logs,
+	&cmd_memory,
 	&cmd_prepare,
 	&cmd_rm,
 	&cmd_run,

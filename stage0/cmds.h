@@ -29,6 +29,7 @@ extern const struct command cmd_image_rm;
 extern const struct command cmd_image_verify;
 extern const struct command cmd_list;
 extern const struct command cmd_logs;
+extern const struct command cmd_memory;
 extern const struct command cmd_prepare;
 extern const struct command cmd_rm;
 extern const struct command cmd_run;

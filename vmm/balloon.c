@@ -198,3 +198,14 @@ void balloon_set_target(struct balloon *balloon, uint64_t bytes)
 	virtio_signal_config(&balloon->dev);
 	pthread_mutex_unlock(&balloon->dev.lock);
 }
+
+void balloon_get(struct balloon *balloon, struct balloon_state *ret)
+{
+	pthread_mutex_lock(&balloon->dev.lock);
+	*ret = (struct balloon_state){
+		.target = (uint64_t)balloon->num_pages << PFN_SHIFT,
+		.actual = (uint64_t)balloon->actual << PFN_SHIFT,
+		.released = balloon->released,
+	};
+	pthread_mutex_unlock(&balloon->dev.lock);
+}

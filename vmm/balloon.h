@@ -17,6 +17,12 @@ int balloon_new(const struct gmem *mem, struct balloon **ret, struct error *err)
 	__attribute__((nonnull));
 void balloon_free(struct balloon *balloon);
 
+/* In bytes: what is asked for and what the driver says it has given, and both ways' released. */
+struct balloon_state {
+	uint64_t target, actual, released;
+};
+void balloon_get(struct balloon *balloon, struct balloon_state *ret) __attribute__((nonnull));
+
 /* Ask the guest to give bytes (rounded down to pages) of its memory. From any thread. */
 void balloon_set_target(struct balloon *balloon, uint64_t bytes) __attribute__((nonnull));
 

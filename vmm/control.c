@@ -105,7 +105,7 @@ static enum control_verb verb_of(const char *line, char args[CONTROL_LINE_MAX])
 		{"pcrs", CONTROL_PCRS, false},	     {"quote", CONTROL_QUOTE, true},
 		{"session", CONTROL_SESSION, false}, {"stream", CONTROL_STREAM, true},
 		{"attach", CONTROL_ATTACH, true},    {"endpoints", CONTROL_ENDPOINTS, true},
-		{"winsize", CONTROL_WINSIZE, true},
+		{"winsize", CONTROL_WINSIZE, true},  {"memory", CONTROL_MEMORY, true},
 	};
 	size_t len = strcspn(line, " ");
 	const char *rest = line + len + (line[len] == ' ');

@@ -40,6 +40,10 @@
  *            become a client of one: {"ok":true}, then raw
  *   winsize ROWS COLUMNS APP
  *            of the app's terminal: {"ok":true}
+ *   memory [BYTES]
+ *            {"total":N,"target":N,"current":N,"minimum":N,"resident":N,"returned":N}: bytes the guest
+ *            has, is to keep, keeps as it says, can be asked to keep at least; of the host's, that are
+ *            in use for it, and that it gave back since it booted. With BYTES the target is set before.
  *   other    {"error":"..."}
  */
 
@@ -60,6 +64,7 @@ enum control_verb {
 	CONTROL_ATTACH,
 	CONTROL_ENDPOINTS,
 	CONTROL_WINSIZE,
+	CONTROL_MEMORY,
 };
 
 struct control_client {

@@ -485,8 +485,7 @@ uint64_t pod_memory(const struct pod_spec *pod, uint64_t dflt)
 
 	for (unsigned i = 0; i < pod->napps; i++)
 		sum += pod->apps[i].iso.memory; /* at most 64 of POD_MEMORY_MAX: can not wrap */
-	if (!sum)
-		sum = dflt;
+	sum = sum ? sum + POD_MEMORY_RESERVE(sum) : dflt;
 	return MIN(MAX(sum, POD_MEMORY_MIN), POD_MEMORY_MAX);
 }
 

@@ -383,6 +383,9 @@ void podrun_control(struct podrun *run, uint32_t client)
 		case CONTROL_WINSIZE:
 			podrun_winsize(run, client);
 			break;
+		case CONTROL_MEMORY:
+			podmemory_ask(run, client);
+			break;
 		case CONTROL_NONE:
 			break;
 		}

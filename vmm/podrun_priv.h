@@ -113,6 +113,9 @@ int podtpm_event(struct podrun *run, struct error *err) __attribute__((nonnull))
 void podtpm_ask(struct podrun *run, uint32_t client, enum control_verb verb)
 	__attribute__((nonnull));
 
+/* CONTROL_MEMORY. */
+void podmemory_ask(struct podrun *run, uint32_t client) __attribute__((nonnull));
+
 /*
  * CONTROL_SESSION, CONTROL_STREAM and CONTROL_ATTACH of a client, whose connection is not the control
  * socket's afterwards unless it is refused; CONTROL_ENDPOINTS and CONTROL_WINSIZE.

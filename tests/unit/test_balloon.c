@@ -207,6 +207,21 @@ static void a_private_mapping_is_given_back_too(void **state)
 	assert_int_equal(*p, 0);
 }
 
+static void both_sides_words_are_told_in_bytes(void **state)
+{
+	static const uint32_t pfns[] = {0x100, 0x101};
+	struct fixture *f = *state;
+	struct balloon_state got;
+
+	balloon_set_target(f->balloon, 3 * GIB);
+	guest_write32(&f->g, 0x104, UINT32_MAX); /* the driver may say anything */
+	give_pfns(f, pfns, ARRAY_SIZE(pfns));
+	balloon_get(f->balloon, &got);
+	assert_int_equal(got.target, 3 * GIB);
+	assert_int_equal(got.actual, (uint64_t)UINT32_MAX * PAGE);
+	assert_int_equal(got.released, 2 * PAGE);
+}
+
 static void a_target_is_told_to_the_driver_which_says_how_far_it_is(void **state)
 {
 	struct fixture *f = *state;
@@ -255,6 +270,7 @@ int main(void)
 		TEST(a_readable_buffer_is_no_report),
 		TEST(deflation_only_takes_note),
 		TEST(a_private_mapping_is_given_back_too),
+		TEST(both_sides_words_are_told_in_bytes),
 		TEST(a_target_is_told_to_the_driver_which_says_how_far_it_is),
 		TEST(a_report_of_32_ranges_fits_the_queue),
 	};
