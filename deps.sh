@@ -19,7 +19,7 @@ images="busybox-static ca-certificates"
 tests="libcmocka-dev perl erofs-utils device-tree-compiler clang clang-format clang-tidy
 	libclang-rt-14-dev cppcheck shellcheck zstd bzip2 python3 procps openssl strace
 	docker-registry buildah iproute2 curl passt containernetworking-plugins iptables
-	swtpm swtpm-tools tpm2-tools umoci skopeo redis-tools"
+	qemu-system-common swtpm swtpm-tools tpm2-tools umoci skopeo redis-tools"
 # measurements
 bench="qemu-system-x86 podman"
 

@@ -311,7 +311,7 @@ static void check_helpers(struct diagnosis *d)
 		{"virtiofsd",
 		 "qemu-system-common",
 		 "pods have no directories of the host",
-		 {"/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", NULL}},
+		 {"/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", NULL}},
 		{"passt",
 		 "passt",
 		 "pods of users who are not root need --net=none",

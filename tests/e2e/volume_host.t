@@ -211,6 +211,40 @@ while { [ -d "/proc/$inner" ] || [ -d "/proc/$outer" ]; } && [ $tries -lt $((LIM
 done
 no_leaks 'the servers end with their VMM'
 
+# Somebody without any privilege but /dev/kvm: what he may do, his pods may, and all they make is his.
+USER_ID=20032
+mkdir -p "$WORK/user/bin" "$WORK/user/files/open" "$WORK/user/home"
+cp "$TRIPOD" "$STAGE1" "$BOX" "$WORK/user/bin"
+echo mine >"$WORK/user/files/mine"
+chmod 0777 "$WORK/user/files/open"
+chown -R "$USER_ID:$USER_ID" "$WORK/user/files" "$WORK/user/home"
+echo roots >"$WORK/user/files/roots"
+chmod 0600 "$WORK/user/files/roots"
+# shellcheck disable=SC2016 disable=SC2046 # the guest expands; words
+STAGE1=$WORK/user/bin/stage1-kvm.aci run setpriv --reuid="$USER_ID" --regid="$USER_ID" \
+	--groups="$(stat -c %g /dev/kvm),4" --no-new-privs env HOME="$WORK/user/home" \
+	"$WORK/user/bin/tripod" --insecure-options=image run --net=none \
+	$(volume f "$WORK/user/files") $(volume own "$WORK/user/files/mine" readOnly=true) \
+	"$WORK/user/bin/busybox.aci" --exec=/bin/sh -- -c '
+	cat /f/mine /f/roots 2>&1
+	cat /own
+	stat -c "%u %n" /f/mine /f/roots
+	echo made >/f/made
+	su nobody -s /bin/sh -c "echo too >/f/open/made; echo no >/f/not"
+	(echo x >/own) 2>&1
+	echo end'
+is 'a user has volumes, too' "$status $(printf '%s\n' "$out" | tail -n 1)" '0 end'
+is 'his file and the same file alone' "$(printf '%s\n' "$out" | grep -c '^mine$')" 2
+like 'what he may not read, his pod may not' "$out" "/f/roots'?: Permission denied"
+like 'his files are root'"'s there, others nobody's" "$(printf '%s\n' "$out" | tr '\n' ' ')" \
+	' 0 /f/mine 65534 /f/roots '
+is 'what any user of the guest makes is his' \
+	"$(stat -c %u "$WORK/user/files/made" "$WORK/user/files/open/made" | tr '\n' ' ')" \
+	"$USER_ID $USER_ID "
+ok 'who may not in the guest, does not' test ! -e "$WORK/user/files/not"
+like 'read-only is that for him, too' "$out" 'Read-only file system'
+no_leaks 'and nothing is left of it'
+
 # No guest is started for what can not be served.
 # fails NAME ERE WORD...: run ends with 254 and one line that matches
 fails()
