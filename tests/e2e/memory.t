@@ -13,7 +13,7 @@ is 'a pod that is not has no memory' "$status" 254
 : >"$WORK/said"
 mkfifo "$WORK/words"
 exec 9<>"$WORK/words"
-TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --interactive \
+TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --interactive \
 	--uuid-file-save="$WORK/uuid" "$IMAGES/python3.aci" --memory="${limit}Mi" \
 	--exec=/usr/bin/python3 -- -c "$(cat tests/e2e/memory.py)" "$MEMORY_HOG" \
 	<"$WORK/words" >>"$WORK/said" 2>"$WORK/complaints" 9<&- &

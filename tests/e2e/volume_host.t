@@ -78,7 +78,7 @@ mount -t tmpfs none "$WORK/ro/sub"
 echo 'mounted' >"$WORK/ro/sub/mounted"
 (
 	# shellcheck disable=SC2046
-	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run \
+	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run --net=none \
 		--uuid-file-save="$WORK/uuid" \
 		$(volume rw "$rw") $(volume ro "$WORK/ro" readOnly=true) \
 		$(volume ln "$WORK/source-link" readOnly=true) $(volume one "$WORK/single") \
