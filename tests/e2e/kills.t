@@ -32,7 +32,12 @@ run_tripod gc --grace-period=0s --expire-prepared=0s
 run_tripod image list --no-legend --full --fields=id,name
 IMAGE=$(printf '%s\n' "$out" | awk '$2 ~ /busybox/ { print $1 }')
 PODS_DIR=$DATA/pods
-export IMAGE PODS_DIR
+SHARE=
+if [ -x /usr/libexec/virtiofsd ]; then
+	SHARE=$WORK/share
+	mkdir "$SHARE"
+fi
+export IMAGE PODS_DIR SHARE
 
 status=0
 TRIPOD_TEST=$WORK python3 tests/e2e/kills.py "$KILLS" "$WORK" "$TRIPOD" --dir="$DATA" \

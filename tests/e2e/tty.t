@@ -21,13 +21,12 @@ def start(*command):
                                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     return process, master, slave, before
 
-def expect(master, pattern, limit=120):
+def expect(master, pattern, limit=400):
     """What the terminal shows up to pattern."""
     text, end = "", time.monotonic() + limit
     while not re.search(pattern, text):
         ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
         if not ready:
-            print("# missing %r in ...%r" % (pattern, text[-200:]))
             break
         text += os.read(master, 65536).decode(errors="replace")
     return text
@@ -58,38 +57,36 @@ text = ask("echo one >/dev/tty; echo =3", r"\n=3\r\n")
 ok("\none\r\n" in text, "it is the controlling terminal", text)
 size(slave, 44, 123)
 process.send_signal(signal.SIGWINCH)
-for _ in range(20):
+for _ in range(200):
     text = ask("stty size; echo =4", r"\n=4\r\n")
     if "44 123" in text:
         break
     time.sleep(0.2)
 ok("44 123" in text, "a new size comes through", text)
-os.write(master, b"sleep 100\n")
-time.sleep(2)
-os.write(master, b"\x03")
-text = ask("echo =5", r"\n=5\r\n")
-ok("=5" in text, "^C interrupts what runs in the foreground, not the pod", text)
+ask("echo go; sleep 5000", r"\ngo\r\n")
+for _ in range(40):  # the shell may just be about to start it
+    os.write(master, b"\x03echo =5\n")
+    text = expect(master, r"\n=5\r\n", 5)
+    if "\n=5\r\n" in text:
+        break
+ok("\n=5\r\n" in text, "^C interrupts what runs in the foreground, not the pod", text)
 os.write(master, b"seq 1 3000 >/tmp/x; cat /tmp/x; exit 9\n")
 text = expect(master, r"\n3000\r\n")
 ok("\n1234\r\n" in text and text.endswith("\n3000\r\n"), "output just before the end arrives",
    text[-100:])
-ok(process.wait(120) == 9, "the app's status comes back", str(process.returncode))
+ok(process.wait(400) == 9, "the app's status comes back", str(process.returncode))
 ok(termios.tcgetattr(slave) == before, "our terminal is as it was")
 
 # The modes are restored also when it ends otherwise.
-process, master, slave, before = start("--exec=/bin/sleep", "--", "1000")
-for _ in range(600):
-    if not termios.tcgetattr(slave)[3] & termios.ICANON:
-        break
-    time.sleep(0.1)
-ok(not termios.tcgetattr(slave)[3] & termios.ICANON, "raw again")
-time.sleep(1)
+process, master, slave, before = start("--exec=/bin/sh", "--", "-c", "echo up; exec sleep 1000")
+text = expect(master, r"up\r\n")
+ok("up\r\n" in text and not termios.tcgetattr(slave)[3] & termios.ICANON, "raw again", text)
 process.send_signal(signal.SIGTERM)
-ok(process.wait(120) != 0, "SIGTERM ends it")
+ok(process.wait(400) != 0, "SIGTERM ends it")
 ok(termios.tcgetattr(slave) == before, "our terminal is as it was after SIGTERM")
 print("1..%d" % count)
 EOM
 exec_status=0
-TRIPOD_TEST=$WORK timeout 600 python3 "$WORK/drive.py" "$TRIPOD" --dir="$DATA" \
+TRIPOD_TEST=$WORK timeout 1200 python3 "$WORK/drive.py" "$TRIPOD" --dir="$DATA" \
 	--insecure-options=image run --net=none --interactive "$IMAGES/busybox.aci" </dev/null || exec_status=$?
 [ $exec_status -eq 0 ] || bail "the driver ended with $exec_status"
