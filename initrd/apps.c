@@ -17,6 +17,7 @@
  */
 #include "initrd/apps.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -44,6 +45,12 @@ static void say(struct init_apps *apps, unsigned type, const struct init_app *ap
 	init_say(apps->control, type, app->index, payload, len);
 }
 
+static void reset_flow(struct init_flow *flow)
+{
+	flow->ended = false;
+	flow->off = flow->len = 0;
+}
+
 /* Hand our ends of an app's streams to the relay. */
 static void open_streams(struct init_apps *apps, struct init_app *app,
 			 const struct init_app_ends *ends)
@@ -56,6 +63,11 @@ static void open_streams(struct init_apps *apps, struct init_app *app,
 
 		if (ends->fd[i] < 0)
 			continue;
+		/* those of an earlier run, or of another app of that number, before */
+		*stream = (struct init_stream){.used = false};
+		reset_flow(&flows[app->index][i]);
+		if (tty)
+			reset_flow(&flows[app->index][1 + i % 2]);
 		stream->app = (uint16_t)app->index;
 		stream->kind = tty ? AGENT_TTY : (uint8_t)i;
 		stream->in = i == 0 ? &flows[app->index][0] : NULL;
@@ -143,20 +155,50 @@ static void start_at_once(struct init_apps *apps, struct init_app *app)
 }
 
 /* What is put over files of the kernel is the same for all apps. */
-static void make_masks(struct init_apps *apps)
+static void make_masks(struct init_apps *apps, const struct init_plan *pod)
 {
+	static bool made;
 	struct init_text why;
 	uint32_t flags = 0;
 
-	for (unsigned i = 0; i < apps->pod->napps; i++)
-		flags |= apps->pod->app[i].flags;
-	if (flags & PLAN_MASK_PATHS && init_mask_make(&why) < 0)
+	for (unsigned i = 0; i < pod->napps; i++)
+		flags |= pod->app[i].flags;
+	if (!(flags & PLAN_MASK_PATHS) || made)
+		return;
+	made = true;
+	if (init_mask_make(&why) < 0)
 		init_fatal(apps->control, &why);
+}
+
+int init_apps_add(struct init_apps *apps, unsigned n, const struct init_plan *pod,
+		  struct init_text *why)
+{
+	struct init_app *app = &apps->app[n];
+	int code;
+
+	make_masks(apps, pod);
+	code = init_app_make(app, pod, why);
+	if (code == 0 && watch_notify(apps, app) < 0)
+		init_fatal_errno(apps->control, "epoll", -1);
+	return code;
+}
+
+int init_apps_again(struct init_apps *apps, unsigned n)
+{
+	struct init_app *app = &apps->app[n];
+
+	if (app->state != INIT_APP_WAITING && app->state != INIT_APP_ENDED)
+		return -EPROTO;
+	app->code = app->asked = app->status = 0;
+	app->ran = app->cleaned = false;
+	run(apps, app, app->plan->npre ? INIT_APP_PRE_START : INIT_APP_PROGRAM);
+	init_apps_end(apps);
+	return 0;
 }
 
 void init_apps_start(struct init_apps *apps)
 {
-	make_masks(apps);
+	make_masks(apps, apps->pod);
 	for (unsigned i = 0; i < apps->pod->napps; i++) {
 		struct init_app *app = &apps->app[i];
 

@@ -92,3 +92,11 @@ int init_limit_join(const struct init_plan_app *app, struct init_text *why)
 
 	return has_limits(app) ? write_file(group_path(&path, app, "/cgroup.procs"), "0", why) : 0;
 }
+
+void init_limit_remove(const struct init_plan_app *app)
+{
+	struct init_text path;
+
+	if (has_limits(app))
+		(void)!rmdir(group_path(&path, app, ""));
+}

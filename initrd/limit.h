@@ -17,4 +17,7 @@ int init_limit_make(const struct init_plan_app *app, struct init_text *why)
 int init_limit_join(const struct init_plan_app *app, struct init_text *why)
 	__attribute__((nonnull));
 
+/* Remove the app's group, whose processes are all gone. */
+void init_limit_remove(const struct init_plan_app *app) __attribute__((nonnull));
+
 #endif

@@ -31,6 +31,7 @@
 #include "initrd/fatal.h"
 #include "initrd/metadata.h"
 #include "initrd/mount.h"
+#include "initrd/mutable.h"
 #include "initrd/net.h"
 #include "initrd/plan.h"
 #include "initrd/session.h"
@@ -73,6 +74,7 @@ static struct init {
 
 /* Large ones apart: untouched pages of them cost nothing. */
 static uint8_t plan_bytes[AGENT_PLAN_MAX];
+static uint8_t add_bytes[AGENT_ADD_MAX];
 static char *plan_pool[INIT_POOL_MAX];
 
 __attribute__((noreturn)) static void fatal(const struct init_text *why)
@@ -135,8 +137,8 @@ static void get_plan(void)
 		fatal_errno("waiting for the plan", EPROTO);
 	if (init_plan_decode(plan_bytes, init.control.hdr.len, plan_pool, &init.plan, &why) < 0)
 		fatal(&why);
-	init.control.payload = init.message;
-	init.control.max = sizeof(init.message);
+	init.control.payload = init.plan.mutable ? add_bytes : init.message;
+	init.control.max = init.plan.mutable ? sizeof(add_bytes) : sizeof(init.message);
 }
 
 /* Wait until the memory the plan tells of is online: the VM boots with little and grows. */
@@ -213,6 +215,26 @@ static void open_session(unsigned n, const uint8_t *payload)
 	init_session_open(&init.sessions, n, cookie);
 }
 
+/* A message about the apps of a mutable pod. False: it is another. */
+static bool change(const struct agent_hdr *hdr, const uint8_t *payload)
+{
+	int r;
+
+	if (!init.plan.mutable)
+		return false;
+	if (hdr->type == AGENT_ADD)
+		r = init_mutable_add(&init.apps, hdr->app, payload, hdr->len);
+	else if (hdr->type == AGENT_START)
+		r = init_mutable_start(&init.apps, hdr->app);
+	else if (hdr->type == AGENT_REMOVE)
+		r = init_mutable_remove(&init.apps, hdr->app);
+	else
+		return false;
+	if (r < 0)
+		fatal_errno("message from the host", r);
+	return true;
+}
+
 static void act(const struct agent_hdr *hdr, const uint8_t *payload)
 {
 	bool all = hdr->app == AGENT_ALL_APPS;
@@ -224,6 +246,8 @@ static void act(const struct agent_hdr *hdr, const uint8_t *payload)
 		open_session(hdr->app, payload);
 		return;
 	}
+	if (change(hdr, payload))
+		return;
 	if (last > init.apps.n)
 		fatal_errno("message for an app that is not", EPROTO);
 	for (unsigned i = first; i < last; i++) {

@@ -203,6 +203,7 @@ static const char *record_fault(const struct record *rec)
 	case PLAN_MOUNT:
 		return mount_fault(rec);
 	case PLAN_TPM:
+	case PLAN_MUTABLE:
 	case PLAN_METADATA:
 		return rec->len == 0 ? NULL : "bad length";
 	case PLAN_DISK:
@@ -318,6 +319,8 @@ static int check(uint8_t *bytes, size_t len, uint64_t needed, struct init_plan *
 		else if (rec.tag == PLAN_SYSCTL && plan->nsysctls++ == PLAN_SYSCTLS_MAX)
 			return refuse(why, "too many", rec.tag);
 	}
+	if (!app && seen & BIT(PLAN_MUTABLE))
+		return 0;
 	if (!app || (seen & needed) != needed)
 		return refuse(why, "app without what it needs before the end after", rec.tag);
 	return 0;
@@ -461,6 +464,9 @@ static void take_pod(struct init_plan *plan, const struct record *rec, const cha
 		break;
 	case PLAN_VOLUME:
 		plan->volumes = rec->data;
+		break;
+	case PLAN_MUTABLE:
+		plan->mutable = true;
 		break;
 	case PLAN_TPM:
 		plan->tpm = true;

@@ -54,6 +54,8 @@ struct init_plan {
 	const char *resolv;	/* of /etc/resolv.conf; NULL: the image's */
 	uint64_t memory;	/* 0: whatever is there */
 	bool tpm;		/* bind its driver */
+	bool mutable;		/* apps come and go */
+	unsigned first_volume;	/* number of the first of its volumes among all of the pod's */
 	bool metadata;		/* listen for requests to the metadata service */
 	const char *machine_id; /* of /etc/machine-id where there is none; NULL: leave it */
 	unsigned nsysctls;

@@ -131,7 +131,7 @@ void init_session_open(const struct init_session_host *host, unsigned n, uint64_
 static const struct init_app *find_app(const struct init_session_host *host, const char *name)
 {
 	for (unsigned i = 0; i < host->napps; i++)
-		if (!strcmp(host->apps[i].plan->name, name))
+		if (host->apps[i].plan && !strcmp(host->apps[i].plan->name, name))
 			return &host->apps[i];
 	return NULL;
 }

@@ -42,9 +42,14 @@ static const char *volume_path(struct init_text *text, const struct init_plan *p
 	text->len = 0;
 	init_text_add(text, init_disk_dir(pod));
 	init_text_add(text, VOLUMES "/");
-	init_text_add_num(text, n);
+	init_text_add_num(text, pod->first_volume + n);
 	init_text_add(text, rest);
 	return init_text_str(text);
+}
+
+void init_volume_path(struct init_text *text, const struct init_plan *pod, unsigned n)
+{
+	volume_path(text, pod, n, "");
 }
 
 /* A directory whose mode does not depend on umask. */

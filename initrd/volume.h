@@ -13,6 +13,10 @@
  */
 int init_volume_make(const struct init_plan *pod, struct init_text *why) __attribute__((nonnull));
 
+/* Where init has a volume. */
+void init_volume_path(struct init_text *text, const struct init_plan *pod, unsigned volume)
+	__attribute__((nonnull));
+
 /*
  * Mount what the app has of them in its root, which is at /root with all that init puts there, and
  * its image at /lower. What the targets lack is made. In the app's own mount namespace, with umask 0.

@@ -25,6 +25,11 @@
  *   init -> VMM  FATAL     {text}: init itself can not go on; the pod ends.
  *   init -> VMM  NOTICE    app: {text}: what the program said on its NOTIFY_SOCKET (sd_notify(3)),
  *                          between STARTED and EXITED
+ *   VMM  -> init ADD       app: the records of one app, PLAN_APP first; of a mutable pod only, where
+ *                          the number is free and the disk the app's already. Nothing is started.
+ *   VMM  -> init START     app that was added and does not run
+ *   VMM  -> init REMOVE    likewise: nothing is left of it when this is done
+ *   init -> VMM  DONE      app: {u32 code, text}: ADD or REMOVE is done, 0, or could not be
  *   VMM  -> init SESSION   session (in the place of the app): {u64 cookie}: somebody wants to execute
  *                          a command in an app, see below
  *
@@ -50,6 +55,10 @@ enum agent_type {
 	AGENT_SESSION = 9,
 	AGENT_EXEC = 10, /* in a session only */
 	AGENT_NOTICE = 11,
+	AGENT_ADD = 12,
+	AGENT_REMOVE = 13,
+	AGENT_DONE = 14,
+	AGENT_START = 15,
 };
 
 struct agent_hdr {
@@ -58,8 +67,9 @@ struct agent_hdr {
 	uint16_t app; /* index in the plan, or AGENT_ALL_APPS */
 };
 
-#define AGENT_TEXT_MAX 1024	  /* payload of a message from init, which never needs more */
-#define AGENT_PLAN_MAX (1U << 20) /* payload of the plan: environments are bounded by execve */
+#define AGENT_TEXT_MAX 1024	    /* payload of a message from init, which never needs more */
+#define AGENT_ADD_MAX  (256U << 10) /* payload of ADD: one app's arguments and environment */
+#define AGENT_PLAN_MAX (1U << 20)   /* payload of the plan: environments are bounded by execve */
 
 struct agent_stream {
 	uint32_t magic; /* AGENT_STREAM_MAGIC */
@@ -143,6 +153,7 @@ enum plan_tag {
 	PLAN_METADATA = 12,   /* empty: init serves AGENT_METADATA_TCP_PORT */
 	PLAN_SYSCTL = 13,     /* * string: "NAME=VALUE", NAME a file below /proc/sys */
 	PLAN_MACHINE_ID = 15, /* string: /etc/machine-id where it is missing or empty */
+	PLAN_MUTABLE = 14,    /* empty: there are no apps yet, they come by ADD */
 
 	/* app */
 	PLAN_APP = 16,	   /* string: its name; starts the app */
