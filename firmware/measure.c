@@ -15,9 +15,10 @@
 #define PCR_KERNEL  4
 #define PCR_CMDLINE 8
 #define PCR_INITRD  9
-#define PCR_APPS    15
+#define PCR_APPS    MEASURE_PCR_APPS
 
 #define CMDLINE_PREFIX "kernel_cmdline: "
+#define ADDED_PREFIX   "tripod: Plan of added app "
 #define ARGS_PREFIX    "rkt: Stage1 args: "
 #define ARGS_TEXT_MAX  1024 /* bytes of the arguments in the event's data; all of them are hashed */
 
@@ -144,6 +145,20 @@ int measure_launch(const struct measure_launch *launch, struct eventlog *ret, st
 	return w.error;
 }
 
+int measure_added(const struct measure_app *app, const void *plan, size_t plan_len,
+		  struct eventlog *ret, struct error *err)
+{
+	cleanup_free char *event = xasprintf(ADDED_PREFIX "%s", app->name);
+	struct writer w = {.log = ret, .err = err};
+
+	eventlog_init(ret);
+	add_app(&w, app);
+	add_bytes(&w, PCR_APPS, EV_RKT, plan, plan_len, event);
+	if (w.error < 0)
+		eventlog_free(ret);
+	return w.error;
+}
+
 static void digest_of_digests(enum hash_alg alg, const struct digests *files, unsigned n,
 			      size_t offset, uint8_t *ret)
 {
@@ -186,6 +201,7 @@ void measure_describe(const struct eventlog_record *record, char *ret, size_t si
 		{PCR_APPS, EV_RKT, "rkt: Manifest: ", "manifest of app "},
 		{PCR_APPS, EV_RKT, "rkt: Pod manifest", "pod manifest"},
 		{PCR_APPS, EV_RKT, ARGS_PREFIX, "stage1 arguments"},
+		{PCR_APPS, EV_RKT, ADDED_PREFIX, "plan of added app "},
 		{PCR_APPS, EV_RKT, "tripod: Plan", "plan"},
 	};
 	cleanup_str struct str name = STR_INIT;

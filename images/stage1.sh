@@ -16,6 +16,9 @@ ln -s run "$work/rootfs/attach"
 ln -s run "$work/rootfs/enter"
 ln -s run "$work/rootfs/stop"
 ln -s run "$work/rootfs/gc"
+for change in add start stop rm; do
+	ln -s run "$work/rootfs/app-$change"
+done
 install -m 644 "$vmlinux" "$work/rootfs/vmlinux"
 install -m 644 "$initrd" "$work/rootfs/initrd"
 cat >"$work/manifest" <<END
@@ -34,6 +37,10 @@ cat >"$work/manifest" <<END
     {"name": "coreos.com/rkt/stage1/enter", "value": "/enter"},
     {"name": "coreos.com/rkt/stage1/stop", "value": "/stop"},
     {"name": "coreos.com/rkt/stage1/gc", "value": "/gc"},
+    {"name": "coreos.com/rkt/stage1/app/add", "value": "/app-add"},
+    {"name": "coreos.com/rkt/stage1/app/start", "value": "/app-start"},
+    {"name": "coreos.com/rkt/stage1/app/stop", "value": "/app-stop"},
+    {"name": "coreos.com/rkt/stage1/app/rm", "value": "/app-rm"},
     {"name": "coreos.com/rkt/stage1/interface-version", "value": "6"},
     {"name": "tripod/stage1/app-disks", "value": "erofs"}
   ]

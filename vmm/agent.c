@@ -119,7 +119,8 @@ static bool say(struct agent *agent, enum agent_type type, uint16_t app, const v
 	    agent->out_len + sizeof(hdr) + len > sizeof(agent->out))
 		return false;
 	memcpy(agent->out + agent->out_len, &hdr, sizeof(hdr));
-	memcpy(agent->out + agent->out_len + sizeof(hdr), data, len);
+	if (len)
+		memcpy(agent->out + agent->out_len + sizeof(hdr), data, len);
 	agent->out_len += sizeof(hdr) + len;
 	agent_writable(agent);
 	return true;
@@ -179,6 +180,23 @@ static void on_fatal(struct agent *agent, const uint8_t *p, uint32_t len)
 	fail(agent, "init: %s", text);
 }
 
+static void on_done(struct agent *agent, const struct agent_hdr *hdr, const uint8_t *p)
+{
+	struct agent_app *app = &agent->apps[hdr->app];
+	bool adding = app->state == AGENT_APP_ADDING;
+
+	if (!adding && app->state != AGENT_APP_REMOVING) {
+		fail(agent, "init sent message %u for app %u out of order", hdr->type, hdr->app);
+		return;
+	}
+	app->code = load32(p);
+	copy_text(app->text, p + 4, hdr->len - 4);
+	if (app->code == 0)
+		app->state = adding ? AGENT_APP_ADDED : AGENT_APP_ABSENT;
+	else
+		app->state = adding ? AGENT_APP_ABSENT : AGENT_APP_STUCK;
+}
+
 static void on_app(struct agent *agent, const struct agent_hdr *hdr, const uint8_t *p)
 {
 	struct agent_app *app;
@@ -197,6 +215,8 @@ static void on_app(struct agent *agent, const struct agent_hdr *hdr, const uint8
 			app->code = AGENT_EXIT_EXEC;
 		copy_text(app->text, p + 4, hdr->len - 4);
 		app->state = AGENT_APP_FAILED;
+	} else if (hdr->type == AGENT_DONE && hdr->len >= 4) {
+		on_done(agent, hdr, p);
 	} else if (hdr->type == AGENT_NOTICE && app->state == AGENT_APP_RUNNING) {
 		notice_take(&app->notice, p, hdr->len);
 	} else if (hdr->type == AGENT_EXITED && app->state == AGENT_APP_RUNNING && hdr->len == 4) {
@@ -217,6 +237,7 @@ static void on_message(struct agent *agent, const struct agent_hdr *hdr, const u
 	case AGENT_FAILED:
 	case AGENT_EXITED:
 	case AGENT_NOTICE:
+	case AGENT_DONE:
 		on_app(agent, hdr, p);
 		break;
 	case AGENT_FATAL:
@@ -260,6 +281,59 @@ size_t agent_data(struct agent *agent, const struct iovec *iov, unsigned n, size
 	for (unsigned i = 0; i < n; i++)
 		feed(agent, iov[i].iov_base, iov[i].iov_len);
 	return len;
+}
+
+void agent_all_absent(struct agent *agent)
+{
+	for (unsigned i = 0; i < agent->napps; i++)
+		agent->apps[i].state = AGENT_APP_ABSENT;
+}
+
+bool agent_add_sent(const struct agent *agent)
+{
+	return agent->plan_sent == sizeof(agent->plan_hdr) + agent->plan_len;
+}
+
+bool agent_add(struct agent *agent, uint16_t n, const uint8_t *data, size_t len)
+{
+	struct agent_app *app = &agent->apps[n];
+
+	assert(n < agent->napps && len <= AGENT_ADD_MAX);
+	/* what was said before goes before: it is all for others */
+	if (agent->state != AGENT_TALKING || app->state != AGENT_APP_ABSENT ||
+	    !agent_add_sent(agent) || agent->out_len)
+		return false;
+	*app = (struct agent_app){.state = AGENT_APP_ADDING};
+	agent->plan = data;
+	agent->plan_len = len;
+	agent->plan_hdr = (struct agent_hdr){(uint32_t)len, AGENT_ADD, n};
+	agent->plan_sent = 0;
+	agent_writable(agent);
+	return true;
+}
+
+static bool is_idle(const struct agent_app *app)
+{
+	return app->state == AGENT_APP_ADDED || app->state == AGENT_APP_FAILED ||
+	       app->state == AGENT_APP_EXITED;
+}
+
+bool agent_start(struct agent *agent, uint16_t n)
+{
+	assert(n < agent->napps);
+	if (!is_idle(&agent->apps[n]) || !say(agent, AGENT_START, n, "", 0))
+		return false;
+	agent->apps[n] = (struct agent_app){.state = AGENT_APP_PENDING};
+	return true;
+}
+
+bool agent_remove(struct agent *agent, uint16_t n)
+{
+	assert(n < agent->napps);
+	if (!is_idle(&agent->apps[n]) || !say(agent, AGENT_REMOVE, n, "", 0))
+		return false;
+	agent->apps[n].state = AGENT_APP_REMOVING;
+	return true;
 }
 
 bool agent_all_started(const struct agent *agent)

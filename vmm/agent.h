@@ -29,11 +29,17 @@ enum agent_app_state {
 	AGENT_APP_RUNNING,
 	AGENT_APP_FAILED, /* could not be started: code and text */
 	AGENT_APP_EXITED, /* wait_status */
+	/* of a mutable pod: */
+	AGENT_APP_ABSENT,
+	AGENT_APP_ADDING,
+	AGENT_APP_ADDED, /* it can be started */
+	AGENT_APP_REMOVING,
+	AGENT_APP_STUCK, /* it could not be removed: code and text */
 };
 
 struct agent_app {
 	enum agent_app_state state;
-	uint32_t code;	      /* AGENT_APP_FAILED: 1..255 */
+	uint32_t code; /* AGENT_APP_FAILED: 1..255; AGENT_APP_ABSENT: it could not be added */
 	uint32_t wait_status; /* AGENT_APP_EXITED */
 	struct notice notice; /* what it said since the reader cleared it */
 	char text[AGENT_TEXT_MAX + 1];
@@ -51,7 +57,7 @@ struct agent {
 	unsigned napps;
 	struct agent_app *apps;
 
-	const uint8_t *plan; /* borrowed */
+	const uint8_t *plan; /* borrowed; later what an app to be added is */
 	bool held;	     /* the plan must wait */
 	size_t plan_len;
 	struct agent_hdr plan_hdr;
@@ -85,6 +91,18 @@ void agent_release(struct agent *agent) __attribute__((nonnull));
 bool agent_signal(struct agent *agent, uint16_t app, uint32_t signal) __attribute__((nonnull));
 bool agent_winsize(struct agent *agent, uint16_t app, uint16_t rows, uint16_t columns)
 	__attribute__((nonnull));
+
+/*
+ * Of a mutable pod, whose apps are absent at first (agent_all_absent()). add: an app that is absent;
+ * data, at most AGENT_ADD_MAX bytes, stays the caller's and must live until agent_add_sent(), before
+ * which no other is added. start: one that was added, or has ended. remove: likewise. False: not now.
+ */
+void agent_all_absent(struct agent *agent) __attribute__((nonnull));
+bool agent_add(struct agent *agent, uint16_t app, const uint8_t *data, size_t len)
+	__attribute__((nonnull));
+bool agent_add_sent(const struct agent *agent) __attribute__((nonnull));
+bool agent_start(struct agent *agent, uint16_t app) __attribute__((nonnull));
+bool agent_remove(struct agent *agent, uint16_t app) __attribute__((nonnull));
 
 /* Ask init to dial back for a session. */
 bool agent_session(struct agent *agent, uint16_t session, uint64_t cookie) __attribute__((nonnull));

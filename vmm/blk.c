@@ -19,6 +19,7 @@
  */
 #include "vmm/blk.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -451,6 +452,10 @@ static int check_disk(const struct blk_params *params, uint64_t *ret_bytes, stru
 {
 	uint64_t end = 0;
 
+	if (!params->nsegments && params->slot) {
+		*ret_bytes = 0;
+		return 0;
+	}
 	if (!params->nsegments || params->nsegments > BLK_SEGMENTS_MAX)
 		return error_set(err, -EINVAL, "%s: %zu segments", params->name, params->nsegments);
 	for (size_t i = 0; i < params->nsegments; i++) {
@@ -495,10 +500,26 @@ static int add_limits(struct blk *blk, const struct blk_params *params, struct e
 	return loop_add(params->loop, blk->timer, EPOLLIN, LOOP_DISK, params->index, err);
 }
 
+static void take_segments(struct blk *blk, const struct blk_segment *segments, size_t n)
+{
+	blk->segments = xcalloc(n ? n : 1, sizeof(segments[0]));
+	if (n)
+		memcpy(blk->segments, segments, n * sizeof(segments[0]));
+	blk->nsegments = n;
+}
+
+static void drop_segments(struct blk *blk)
+{
+	for (size_t i = 0; i < blk->nsegments; i++)
+		close(blk->segments[i].fd);
+	free(blk->segments);
+	blk->segments = NULL;
+	blk->nsegments = 0;
+}
+
 int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk **ret,
 	    struct error *err)
 {
-	size_t size = params->nsegments * sizeof(params->segments[0]);
 	uint64_t bytes = 0;
 	struct blk *blk;
 	int r;
@@ -534,9 +555,7 @@ int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk 
 		free(blk);
 		return r;
 	}
-	blk->segments = xcalloc(params->nsegments, sizeof(params->segments[0]));
-	memcpy(blk->segments, params->segments, size);
-	blk->nsegments = params->nsegments;
+	take_segments(blk, params->segments, params->nsegments);
 	*ret = blk;
 	return 0;
 }
@@ -547,9 +566,7 @@ void blk_free(struct blk *blk)
 		return;
 	virtio_free(&blk->dev);
 	close_fd(&blk->timer);
-	for (size_t i = 0; i < blk->nsegments; i++)
-		close(blk->segments[i].fd);
-	free(blk->segments);
+	drop_segments(blk);
 	free(blk);
 }
 
@@ -569,4 +586,31 @@ int blk_take_error(struct blk *blk)
 		return 0;
 	blk->error = -error;
 	return error;
+}
+
+int blk_fill(struct blk *blk, const struct blk_segment *segments, size_t n, struct error *err)
+{
+	const struct blk_params params = {.name = blk->name, .segments = segments, .nsegments = n};
+	uint64_t bytes = 0;
+	int r = check_disk(&params, &bytes, err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&blk->dev.lock);
+	assert(!blk->writable && !blk->sectors);
+	drop_segments(blk);
+	take_segments(blk, segments, n);
+	blk->sectors = bytes / SECTOR;
+	virtio_signal_config(&blk->dev);
+	pthread_mutex_unlock(&blk->dev.lock);
+	return 0;
+}
+
+void blk_empty(struct blk *blk)
+{
+	pthread_mutex_lock(&blk->dev.lock);
+	drop_segments(blk);
+	blk->sectors = 0;
+	virtio_signal_config(&blk->dev);
+	pthread_mutex_unlock(&blk->dev.lock);
 }

@@ -54,6 +54,7 @@ struct blk_params {
 	struct blk_limit *limits[BLK_LIMITS_MAX]; /* kept; NULL: none */
 	struct loop *loop;			  /* with limits */
 	uint32_t index;				  /* of its LOOP_DISK events */
+	bool slot; /* there may be no segments: a disk of no size, until blk_fill() */
 };
 
 /*
@@ -62,6 +63,13 @@ struct blk_params {
  */
 int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk **ret,
 	    struct error *err) __attribute__((nonnull));
+/*
+ * Put segments on a slot that is empty, as for blk_new(); take them away again. The driver is told that
+ * the size has changed. What it still reads of a disk that has gone fails.
+ */
+int blk_fill(struct blk *blk, const struct blk_segment *segments, size_t n, struct error *err)
+	__attribute__((nonnull));
+void blk_empty(struct blk *blk) __attribute__((nonnull));
 void blk_free(struct blk *blk);
 
 /* No rate: no limit. */

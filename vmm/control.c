@@ -24,7 +24,7 @@ int control_open(struct control *control, struct loop *loop, struct error *err)
 	mode_t mask;
 	int r;
 
-	*control = (struct control){.loop = loop, .fd = -1};
+	*control = (struct control){.loop = loop, .fd = -1, .takes_fds = control->takes_fds};
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		control->client[i].fd = -1;
 	if (fd < 0)
@@ -41,10 +41,20 @@ int control_open(struct control *control, struct loop *loop, struct error *err)
 	return 0;
 }
 
+static void drop_fds(struct control_client *client)
+{
+	for (unsigned i = 0; i < client->nfds; i++)
+		close(client->fds[i]);
+	free(client->fds);
+	client->fds = NULL;
+	client->nfds = 0;
+}
+
 /* A client's place is free. */
 static void leave(struct control *control, struct control_client *client)
 {
 	client->len = 0;
+	drop_fds(client);
 	if (control->fd >= 0) /* there is room for one that waits */
 		loop_set(control->loop, control->fd, EPOLLIN, LOOP_CONTROL, LISTENER);
 }
@@ -100,12 +110,15 @@ static enum control_verb verb_of(const char *line, char args[CONTROL_LINE_MAX])
 		enum control_verb verb;
 		bool takes_words;
 	} verbs[] = {
-		{"status", CONTROL_STATUS, false},   {"stats", CONTROL_STATS, false},
-		{"stop", CONTROL_STOP, false},	     {"kill", CONTROL_KILL, false},
-		{"pcrs", CONTROL_PCRS, false},	     {"quote", CONTROL_QUOTE, true},
-		{"session", CONTROL_SESSION, false}, {"stream", CONTROL_STREAM, true},
-		{"attach", CONTROL_ATTACH, true},    {"endpoints", CONTROL_ENDPOINTS, true},
-		{"winsize", CONTROL_WINSIZE, true},  {"memory", CONTROL_MEMORY, true},
+		{"status", CONTROL_STATUS, false},	 {"stats", CONTROL_STATS, false},
+		{"stop", CONTROL_STOP, false},		 {"kill", CONTROL_KILL, false},
+		{"pcrs", CONTROL_PCRS, false},		 {"quote", CONTROL_QUOTE, true},
+		{"session", CONTROL_SESSION, false},	 {"stream", CONTROL_STREAM, true},
+		{"attach", CONTROL_ATTACH, true},	 {"endpoints", CONTROL_ENDPOINTS, true},
+		{"winsize", CONTROL_WINSIZE, true},	 {"memory", CONTROL_MEMORY, true},
+		{"app-facts", CONTROL_APP_FACTS, false}, {"app-add", CONTROL_APP_ADD, true},
+		{"app-start", CONTROL_APP_START, true},	 {"app-stop", CONTROL_APP_STOP, true},
+		{"app-rm", CONTROL_APP_RM, true},
 	};
 	size_t len = strcspn(line, " ");
 	const char *rest = line + len + (line[len] == ' ');
@@ -126,6 +139,36 @@ static bool has_left(const struct control_client *client)
 	struct pollfd pfd = {.fd = client->fd};
 
 	return client->fd >= 0 && poll(&pfd, 1, 0) > 0;
+}
+
+/* Descriptors a message brought. Where nobody asked for any they were not even taken. */
+static void take_fds(struct control_client *client, struct msghdr *msg)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return;
+	drop_fds(client);
+	client->nfds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	client->fds = xcalloc(client->nfds ? client->nfds : 1, sizeof(int));
+	memcpy(client->fds, CMSG_DATA(c), client->nfds * sizeof(int));
+}
+
+static ssize_t receive(const struct control *control, struct control_client *client)
+{
+	_Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))];
+	struct iovec iov = {client->line + client->len, sizeof(client->line) - client->len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (control->takes_fds) {
+		msg.msg_control = ancillary;
+		msg.msg_controllen = sizeof(ancillary);
+	}
+	n = recvmsg(client->fd, &msg, MSG_CMSG_CLOEXEC);
+	if (n >= 0 && control->takes_fds)
+		take_fds(client, &msg);
+	return n;
 }
 
 enum control_verb control_event(struct control *control, uint32_t index)
@@ -164,8 +207,7 @@ enum control_verb control_event(struct control *control, uint32_t index)
 			drop(control, client);
 			break;
 		}
-		n = recv(client->fd, client->line + client->len, sizeof(client->line) - client->len,
-			 0);
+		n = receive(control, client);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n <= 0)
@@ -209,6 +251,18 @@ const char *control_args(const struct control *control, uint32_t index)
 {
 	assert(index >= 1 && index <= CONTROL_CLIENTS_MAX);
 	return control->client[index - 1].args;
+}
+
+unsigned control_take_fds(struct control *control, uint32_t index, int **ret)
+{
+	struct control_client *client = &control->client[index - 1];
+	unsigned n = client->nfds;
+
+	assert(index >= 1 && index <= CONTROL_CLIENTS_MAX);
+	*ret = client->fds;
+	client->fds = NULL;
+	client->nfds = 0;
+	return n;
 }
 
 uint64_t control_wait(struct control *control, uint32_t index)

@@ -44,12 +44,20 @@
  *            {"total":N,"target":N,"current":N,"minimum":N,"resident":N,"returned":N}: bytes the guest
  *            has, is to keep, keeps as it says, can be asked to keep at least; of the host's, that are
  *            in use for it, and that it gave back since it booted. With BYTES the target is set before.
+ *   of a mutable pod (vmm/podmut.h), answered when it is done:
+ *   app-facts
+ *            {"no-caps":B,"no-paths":B,"no-seccomp":B,"tpm":B,"memory":BYTES}: what apps are told of
+ *   app-add APP
+ *            with descriptors: a description and the files of the app's disk: {"ok":true}
+ *   app-start APP, app-stop APP, app-rm APP
+ *            {"ok":true}; app-stop: when the app has ended, within POD_STOP_DEADLINE_MS and some
  *   other    {"error":"..."}
  */
 
 #define CONTROL_PATH	    "control.sock"
 #define CONTROL_CLIENTS_MAX 16	/* at once; more wait in the listen queue */
 #define CONTROL_LINE_MAX    256 /* bytes of a request */
+#define CONTROL_FDS_MAX	    253 /* descriptors that come with one: SCM_MAX_FD */
 
 enum control_verb {
 	CONTROL_NONE, /* nothing to do */
@@ -65,6 +73,11 @@ enum control_verb {
 	CONTROL_ENDPOINTS,
 	CONTROL_WINSIZE,
 	CONTROL_MEMORY,
+	CONTROL_APP_FACTS,
+	CONTROL_APP_ADD,
+	CONTROL_APP_START,
+	CONTROL_APP_STOP,
+	CONTROL_APP_RM,
 };
 
 struct control_client {
@@ -74,12 +87,15 @@ struct control_client {
 	char args[CONTROL_LINE_MAX]; /* of the verb returned last */
 	uint64_t serial;	     /* of the connection */
 	bool waiting;		     /* for control_answer() */
+	int *fds;		     /* that came last, owned; NULL: none */
+	unsigned nfds;
 };
 
 struct control {
 	struct loop *loop;
 	int fd;		 /* owned, listening; -1: none */
 	uint64_t serial; /* of the connection made last */
+	bool takes_fds;	 /* those that come with requests are kept for control_take_fds() */
 	struct control_client client[CONTROL_CLIENTS_MAX];
 };
 
@@ -105,6 +121,13 @@ void control_reply(struct control *control, uint32_t index, const char *json)
 
 /* What followed the verb control_event() returned last for that client, without the blank between. */
 const char *control_args(const struct control *control, uint32_t index) __attribute__((nonnull));
+
+/*
+ * The descriptors that came with what the client sent last, which are the caller's then; *ret is
+ * malloc()ed. Those nobody takes are closed when others come, or with the connection.
+ */
+unsigned control_take_fds(struct control *control, uint32_t index, int **ret)
+	__attribute__((nonnull));
 
 /*
  * For a verb whose answer takes time: nothing more is read of the client until control_answer().

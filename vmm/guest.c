@@ -12,6 +12,7 @@
 
 #include "common/util.h"
 #include "firmware/cmdline.h"
+#include "vmm/podmut.h"
 
 #define DISK_PAD UINT64_C(4096) /* each file of a disk begins at a multiple of it */
 
@@ -22,9 +23,8 @@ uint64_t guest_memory(uint64_t asked)
 	return GUEST_BOOT_MEMORY + ALIGN_UP(more, MEMORY_SLOT);
 }
 
-/* The files as segments one behind the other; empty ones hold nothing and are closed. */
-static int make_segments(int *fds, unsigned nfds, struct blk_segment *ret, size_t *ret_n,
-			 struct error *err)
+int guest_segments(int *fds, unsigned nfds, struct blk_segment *ret, size_t *ret_n,
+		   struct error *err)
 {
 	uint64_t offset = 0;
 	size_t n = 0;
@@ -98,7 +98,7 @@ static int add_disk(struct guest *guest, const struct guest_params *params,
 	snprintf(name, sizeof(name), "blk%u", guest->ndisks);
 	r = launch_add_app(parts, params->pod_dir, app, fds, nfds, err);
 	if (r == 0)
-		r = make_segments(fds, nfds, segments, &blk.nsegments, err);
+		r = guest_segments(fds, nfds, segments, &blk.nsegments, err);
 	if (r == 0)
 		r = blk_new(&blk, machine_memory(guest->machine), &guest->disk[guest->ndisks], err);
 	if (r < 0) {
@@ -136,6 +136,24 @@ static int add_writable(struct guest *guest, const struct guest_params *params, 
 		return r;
 	take_fd(&fd);
 	return machine_add_virtio(guest->machine, &guest->writable->dev, err);
+}
+
+/* Disks of no size, for apps that come later. */
+static int add_slots(struct guest *guest, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < PODMUT_SLOTS; i++) {
+		char name[16];
+		const struct blk_params blk = {.name = name, .serial = "", .slot = true};
+
+		snprintf(name, sizeof(name), "blk%u", i);
+		r = blk_new(&blk, machine_memory(guest->machine), &guest->disk[i], err);
+		if (r == 0)
+			r = machine_add_virtio(guest->machine, &guest->disk[guest->ndisks++]->dev,
+					       err);
+	}
+	return r;
 }
 
 static int add_nics(struct guest *guest, struct podnet *podnet, struct loop *loop,
@@ -213,6 +231,8 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 	set_limits(guest, params->shape);
 	for (unsigned i = 0; r == 0 && i < pod->napps; i++)
 		r = add_disk(guest, params, parts, &pod->apps[i], loop, err);
+	if (r == 0 && params->shape->plan.mutable_pod)
+		r = add_slots(guest, err);
 	if (r == 0)
 		r = vsock_new(params->vsock_ops, params->vsock_ctx, machine_memory(guest->machine),
 			      &guest->vsock, err);
@@ -237,6 +257,8 @@ void guest_describe(const struct shape *shape, bool serial, struct firmware_para
 {
 	unsigned n = shape->pod.napps + 2 + shape->net.nnics; /* vsock, entropy */
 
+	if (shape->plan.mutable_pod)
+		n += PODMUT_SLOTS;
 	if (shape->memory > GUEST_BOOT_MEMORY)
 		n += 2; /* memory, balloon */
 	n += shape->disk != 0;

@@ -96,4 +96,11 @@ void guest_free(struct guest *guest);
 /* Bytes of memory a pod really gets for those it asks for. */
 uint64_t guest_memory(uint64_t asked);
 
+/*
+ * Files as segments of a disk, one behind the other; empty ones hold nothing and are closed, their
+ * descriptors -1.
+ */
+int guest_segments(int *fds, unsigned nfds, struct blk_segment *ret, size_t *ret_n,
+		   struct error *err) __attribute__((nonnull));
+
 #endif

@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "common/uuid.h"
 #include "firmware/firmware.h"
+#include "vmm/appchange.h"
 #include "vmm/enter.h"
 #include "vmm/join.h"
 #include "vmm/launch.h"
@@ -176,6 +177,19 @@ static int run_stop(int argc, char **argv)
 	return STAGE1_EXIT_FAILURE;
 }
 
+/* The app/ entry points. */
+static int change_app(const char *what, int (*change)(int, char *const *, struct error *), int argc,
+		      char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	log_init(what, LOG_INFO);
+	if (change(argc, argv, &err) == 0)
+		return 0;
+	log_error("%s", err.msg);
+	return STAGE1_EXIT_FAILURE;
+}
+
 static int run_attach(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
@@ -228,8 +242,20 @@ static int run_metadata(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	static const struct {
+		const char *name, *what;
+		int (*change)(int, char *const *, struct error *);
+	} changes[] = {
+		{"app-add", "add", appchange_add},
+		{"app-start", "start", appchange_start},
+		{"app-stop", "stop", appchange_stop},
+		{"app-rm", "rm", appchange_rm},
+	};
 	struct timespec start;
 
+	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++)
+		if (strcmp(called_as(argv[0]), changes[i].name) == 0)
+			return change_app(changes[i].what, changes[i].change, argc, argv);
 	if (strcmp(called_as(argv[0]), "gc") == 0)
 		return run_gc(argc, argv);
 	if (strcmp(called_as(argv[0]), "stop") == 0)

@@ -8,6 +8,7 @@
 #include "common/str.h"
 #include "common/util.h"
 #include "vmm/agent_proto.h"
+#include "vmm/podmut.h"
 
 #define CPU_MAX	  UINT64_C(10000000) /* thousandths: more than any machine has, and no overflow */
 #define QUOTA_MIN UINT64_C(1000)     /* microseconds: the kernel takes no less */
@@ -31,7 +32,7 @@ static void put_string(struct str *out, enum plan_tag tag, const char *s)
 }
 
 /* The name virtio-blk gives to its nth disk: vda ... vdz, vdaa ... */
-static void disk_path(unsigned n, char *ret, size_t size)
+void plan_disk_path(unsigned n, char *ret, size_t size)
 {
 	if (n < 26)
 		snprintf(ret, size, "/dev/vd%c", 'a' + (int)n);
@@ -43,7 +44,7 @@ static void put_disk(struct str *out, uint64_t size, unsigned n)
 {
 	struct plan_disk disk = {.size = size};
 
-	disk_path(n, disk.device, sizeof(disk.device));
+	plan_disk_path(n, disk.device, sizeof(disk.device));
 	plan_put(out, PLAN_DISK, &disk, sizeof(disk));
 }
 
@@ -98,7 +99,7 @@ static void put_environment(struct str *out, const struct pod_app *app,
 	put_string(out, PLAN_ENV, url);
 }
 
-static void put_volumes(struct str *out, const struct pod_spec *pod)
+void plan_volumes(struct str *out, const struct pod_spec *pod)
 {
 	struct plan_volume volumes[PLAN_VOLUMES_MAX];
 	uint16_t nshares = 0;
@@ -153,16 +154,11 @@ static void put_notify(struct str *out, const struct plan_args *args)
 	put_string(out, PLAN_ENV, text);
 }
 
-static void put_app(struct str *out, const struct pod_app *app, unsigned index,
-		    const struct plan_args *args)
+void plan_app_records(struct str *out, const struct pod_app *app, const struct plan_args *args)
 {
 	uint32_t flags = plan_flags(app, args);
 	uint16_t size[2] = {args->rows, args->columns};
-	char disk[16];
 
-	disk_path(index, disk, sizeof(disk));
-	put_string(out, PLAN_APP, app->name);
-	put_string(out, PLAN_ROOT, disk);
 	put_words(out, PLAN_ARG, &app->exec);
 	put_environment(out, app, args);
 	if (app->notify)
@@ -184,6 +180,17 @@ static void put_app(struct str *out, const struct pod_app *app, unsigned index,
 	put_mounts(out, app);
 	if (app->filter)
 		plan_put(out, PLAN_SECCOMP, app->filter, app->filter_len);
+}
+
+static void put_app(struct str *out, const struct pod_app *app, unsigned index,
+		    const struct plan_args *args)
+{
+	char disk[16];
+
+	plan_disk_path(index, disk, sizeof(disk));
+	put_string(out, PLAN_APP, app->name);
+	put_string(out, PLAN_ROOT, disk);
+	plan_app_records(out, app, args);
 }
 
 /* What an app finds in /etc/hosts when its image has none (rkt-behaviour.md section 8.8). */
@@ -229,14 +236,16 @@ int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t
 	put_string(&out, PLAN_HOSTNAME, args->hostname);
 	if (args->tpm)
 		plan_put(&out, PLAN_TPM, NULL, 0);
+	if (args->mutable_pod)
+		plan_put(&out, PLAN_MUTABLE, NULL, 0);
 	if (args->mds_token)
 		plan_put(&out, PLAN_METADATA, NULL, 0);
 	if (args->memory)
 		plan_put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
 	put_net(&out, args->net, args->hostname);
 	if (args->disk)
-		put_disk(&out, args->disk, pod->napps);
-	put_volumes(&out, pod);
+		put_disk(&out, args->disk, args->mutable_pod ? PODMUT_SLOTS : pod->napps);
+	plan_volumes(&out, pod);
 	for (unsigned i = 0; i < pod->napps; i++)
 		put_app(&out, &pod->apps[i], i, args);
 	if (out.len > AGENT_PLAN_MAX)

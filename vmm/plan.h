@@ -16,7 +16,8 @@
 
 struct plan_args {
 	const char *hostname;
-	bool tpm; /* the guest has one: init binds its driver */
+	bool mutable_pod;      /* there are no apps yet */
+	bool tpm;	       /* the guest has one: init binds its driver */
 	const char *mds_token; /* NULL: there is no metadata service */
 	const struct podnet *net;
 	uint64_t disk;		/* bytes of the disk behind the apps' own; 0: there is none */
@@ -27,6 +28,16 @@ struct plan_args {
 	uint16_t rows, columns; /* of the terminal */
 	uint64_t watchdog_usec; /* what our own service manager allows; 0: it has no watchdog */
 };
+
+/* The name virtio-blk gives to its nth disk. */
+void plan_disk_path(unsigned n, char *ret, size_t size) __attribute__((nonnull));
+
+/*
+ * Of one app of the pod: its records but PLAN_APP and PLAN_ROOT; the pod's volumes.
+ */
+void plan_app_records(struct str *out, const struct pod_app *app, const struct plan_args *args)
+	__attribute__((nonnull));
+void plan_volumes(struct str *out, const struct pod_spec *pod) __attribute__((nonnull));
 
 /* PLAN_FLAGS of an app. */
 uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)

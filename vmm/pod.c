@@ -380,11 +380,9 @@ static int parse_apps(struct pod_spec *pod, struct json_object *apps, struct err
 {
 	size_t n = apps ? json_object_array_length(apps) : 0;
 
-	if (!n)
-		return error_set(err, -EINVAL, "the pod has no apps");
 	if (n > PLAN_APPS_MAX)
 		return error_set(err, -E2BIG, "%zu apps, at most %d", n, PLAN_APPS_MAX);
-	pod->apps = xcalloc(n, sizeof(pod->apps[0]));
+	pod->apps = xcalloc(n ? n : 1, sizeof(pod->apps[0]));
 	while (pod->napps < n) {
 		struct pod_app *app = &pod->apps[pod->napps++];
 		int r = parse_app(pod, app, json_object_array_get_idx(apps, pod->napps - 1), err);
@@ -396,6 +394,20 @@ static int parse_apps(struct pod_spec *pod, struct json_object *apps, struct err
 				return error_set(err, -EINVAL, "two apps are called %s", app->name);
 	}
 	return 0;
+}
+
+/* Apps of such a pod come and go, so that it may have none. */
+static int parse_mutable(struct json_object *root, bool *ret, struct error *err)
+{
+	struct json_object *annotations = NULL;
+	const char *value = NULL;
+	int r = json_get_array(root, "annotations", &annotations, err);
+
+	if (r == 0)
+		r = find_annotation(annotations, POD_ANNOTATION_MUTABLE, &value, err);
+	if (r == 0)
+		*ret = value && strcmp(value, "true") == 0;
+	return r;
 }
 
 int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *err)
@@ -416,6 +428,10 @@ int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *
 	if (!kind || strcmp(kind, "PodManifest"))
 		return error_set(err, -EINVAL, "pod manifest: acKind is not PodManifest");
 	pod.ports = xcalloc(POD_PORTS_MAX, sizeof(pod.ports[0]));
+	if (parse_mutable(root, &pod.mutable_pod, err) < 0)
+		return error_wrap(err, "pod manifest");
+	if (!pod.mutable_pod && (!apps || !json_object_array_length(apps)))
+		return error_set(err, -EINVAL, "pod manifest: the pod has no apps");
 	if (parse_apps(&pod, apps, err) < 0 || pod_check(root, err) < 0 ||
 	    pod_volumes_parse(root, &pod, err) < 0 ||
 	    pod_ports_parse(root, pod.ports, POD_PORTS_MAX, &pod.nports, err) < 0)

@@ -37,6 +37,9 @@
 /* An app that says when it is ready, as systemd's services do, has this, "true". */
 #define POD_ANNOTATION_NOTIFY "appc.io/executor/supports-systemd-notify"
 
+/* Apps of a pod with this, "true", come and go. */
+#define POD_ANNOTATION_MUTABLE "coreos.com/rkt/stage1/mutable"
+
 /* How one of an app's standard streams is connected (rkt-behaviour.md section 7.9). */
 enum pod_stdio {
 	POD_STDIO_LOG = 0, /* output: to ours. Input: /dev/null */
@@ -68,6 +71,7 @@ struct pod_app {
 struct pod_spec {
 	struct pod_app *apps;
 	unsigned napps;
+	bool mutable_pod;	/* POD_ANNOTATION_MUTABLE */
 	struct pod_port *ports; /* published */
 	unsigned nports;
 	struct pod_volume *volumes; /* those that are mounted */

@@ -105,15 +105,11 @@ static void print_failure(struct podrun *run, unsigned app)
 		(void)!write(STDERR_FILENO, out.s, out.len);
 }
 
-/* What init has said about an app since the last look. The first failure ends the pod. */
-static void report_app(struct podrun *run, unsigned i)
+int podrun_write_end(struct podrun *run, unsigned i)
 {
 	const struct agent_app *app = &run->agent.apps[i];
 	int code;
 
-	if (run->reported[i] || app->state < AGENT_APP_FAILED)
-		return;
-	run->reported[i] = true;
 	if (app->state == AGENT_APP_FAILED) {
 		print_failure(run, i);
 		code = (int)app->code;
@@ -121,12 +117,23 @@ static void report_app(struct podrun *run, unsigned i)
 		code = stage1_exit_code(app->wait_status);
 	}
 	write_status(run, i, code);
+	return code;
+}
+
+/* What init has said about an app since the last look. The first failure ends the pod. */
+static void report_app(struct podrun *run, unsigned i)
+{
+	int code;
+
+	if (run->reported[i] || run->agent.apps[i].state < AGENT_APP_FAILED)
+		return;
+	run->reported[i] = true;
+	code = podrun_write_end(run, i);
 	if (code && !run->status)
 		run->status = code;
 	if (code && !agent_all_ended(&run->agent))
 		stop_apps(run, SIGTERM);
 }
-
 static int say_ready(struct podrun *run, struct error *err)
 {
 	int r = stage1_write_ready(AT_FDCWD, err);
@@ -139,7 +146,9 @@ static int say_ready(struct podrun *run, struct error *err)
 static int progress(struct podrun *run, struct error *err)
 {
 	podready_look(run, clock_now_ns());
-	for (unsigned i = 0; i < run->pod.napps; i++)
+	if (run->mut)
+		podmut_look(run, clock_now_ns());
+	for (unsigned i = 0; i < run->pod.napps && !run->mut; i++)
 		report_app(run, i);
 	if (run->agent.state == AGENT_DEAD && run->phase < PHASE_STREAMS)
 		return error_set(err, -EPROTO, "%s", run->agent.failure);
@@ -155,7 +164,8 @@ static int progress(struct podrun *run, struct error *err)
 		if (podready_is(run) && say_ready(run, err) < 0)
 			return err->code;
 	}
-	if (run->phase == PHASE_RUN && agent_all_ended(&run->agent)) {
+	if (run->phase == PHASE_RUN && (!run->mut || run->stopping) &&
+	    agent_all_ended(&run->agent)) {
 		show_phase(run, "run", run->mark_ns);
 		run->phase = PHASE_STREAMS;
 		run->deadline_ns = deadline(POD_STREAMS_DEADLINE_MS);
@@ -232,6 +242,7 @@ static int timeout_ms(const struct podrun *run)
 		at = MIN(at, run->stop_deadline_ns);
 	if (run->notify.period_ns)
 		at = MIN(at, run->notify.next_ns);
+	at = MIN(at, podmut_deadline(run));
 	if (run->ready.tell_ns)
 		at = MIN(at, run->ready.tell_ns);
 	if (at == UINT64_MAX)
@@ -272,7 +283,13 @@ static const char *app_state(const struct podrun *run, unsigned i)
 		return "running";
 	case AGENT_APP_FAILED:
 	case AGENT_APP_EXITED:
+	case AGENT_APP_STUCK:
+	case AGENT_APP_ABSENT:
 		break;
+	case AGENT_APP_ADDING:
+	case AGENT_APP_ADDED:
+	case AGENT_APP_REMOVING:
+		return "created";
 	}
 	return "exited";
 }
@@ -287,8 +304,11 @@ static void reply_status(struct podrun *run, uint32_t client)
 	json_add(root, "apps", list);
 	for (unsigned i = 0; i < run->pod.napps; i++) {
 		const struct agent_app *app = &run->agent.apps[i];
-		struct json_object *entry = json_object_new_object();
+		struct json_object *entry;
 
+		if (!run->pod.apps[i].name[0])
+			continue;
+		entry = json_object_new_object();
 		json_add_string(entry, "name", run->pod.apps[i].name);
 		json_add_string(entry, "state", app_state(run, i));
 		if (app->state == AGENT_APP_FAILED)
@@ -385,6 +405,13 @@ void podrun_control(struct podrun *run, uint32_t client)
 			break;
 		case CONTROL_MEMORY:
 			podmemory_ask(run, client);
+			break;
+		case CONTROL_APP_FACTS:
+		case CONTROL_APP_ADD:
+		case CONTROL_APP_START:
+		case CONTROL_APP_STOP:
+		case CONTROL_APP_RM:
+			podmut_ask(run, client, verb);
 			break;
 		case CONTROL_NONE:
 			break;

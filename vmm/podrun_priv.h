@@ -15,6 +15,7 @@
 #include "vmm/plan.h"
 #include "vmm/pod.h"
 #include "vmm/podshare.h"
+#include "vmm/podmut.h"
 #include "vmm/podrun.h"
 #include "vmm/relay.h"
 #include "vmm/shape.h"
@@ -65,7 +66,8 @@ struct podrun {
 	struct notify notify;
 	struct podshares shares;
 	struct podready ready;
-	struct tpm *tpm; /* NULL: none is wanted */
+	struct podmut *mut; /* NULL: its apps are those it began with */
+	struct tpm *tpm;    /* NULL: none is wanted */
 	int sigfd;
 
 	enum phase phase;
@@ -87,6 +89,14 @@ struct podrun {
  * before a failure is run's all the same.
  */
 int podrun_set_up(struct podrun *run, struct error *err) __attribute__((nonnull));
+
+/* The log of an app, and its streams that are for clients (ATTACH_BIT). */
+void podrun_open_log(struct podrun *run, unsigned app) __attribute__((nonnull));
+unsigned podrun_offered_streams(const struct podrun *run, const struct pod_app *app)
+	__attribute__((nonnull));
+
+/* An app has ended, or could not be started: say why, leave its status. Returns that. */
+int podrun_write_end(struct podrun *run, unsigned app) __attribute__((nonnull));
 
 /* Do what a control client asks for. */
 void podrun_control(struct podrun *run, uint32_t client) __attribute__((nonnull));

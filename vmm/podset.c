@@ -131,7 +131,7 @@ static int make_plan(struct podrun *run, struct error *err)
 }
 
 /* A pod whose logs can not be kept runs all the same. */
-static void open_logs(struct podrun *run)
+static void open_logs(struct podrun *run, unsigned first, unsigned end)
 {
 	const char *path = STAGE1_STATE_DIR "/" APPLOG_DIR;
 	struct error err = ERROR_INIT;
@@ -143,14 +143,18 @@ static void open_logs(struct podrun *run)
 		r = dir < 0 ? error_errno(&err, "%s", path) : 0;
 	}
 	/* what is typed and shown on a terminal is nobody else's */
-	for (unsigned i = 0; r == 0 && i < run->pod.napps && !run->plan_args.tty; i++)
+	for (unsigned i = first; r == 0 && i < end && !run->plan_args.tty; i++)
 		r = applog_open(dir, run->pod.apps[i].name, &run->log[i], &err);
 	if (r < 0)
 		log_warn("%s", err.msg);
 }
 
-/* The streams of an app that are for clients (rkt-behaviour 7.9). */
-static unsigned offered_streams(const struct podrun *run, const struct pod_app *app)
+void podrun_open_log(struct podrun *run, unsigned app)
+{
+	open_logs(run, app, app + 1);
+}
+
+unsigned podrun_offered_streams(const struct podrun *run, const struct pod_app *app)
 {
 	unsigned bits = 0;
 
@@ -172,7 +176,8 @@ static void make_streams(struct podrun *run)
 	struct stream_app apps[PLAN_APPS_MAX];
 	bool input = false;
 
-	open_logs(run);
+	if (!run->mut)
+		open_logs(run, 0, run->pod.napps);
 	attach_new(run->guest->vsock, &run->loop, &run->attach);
 
 	for (unsigned i = 0; i < run->pod.napps; i++) {
@@ -186,7 +191,7 @@ static void make_streams(struct podrun *run)
 			.log = run->log[i],
 			.attach = run->attach,
 		};
-		attach_offer(run->attach, i, offered_streams(run, app));
+		attach_offer(run->attach, i, podrun_offered_streams(run, app));
 		input |= (apps[i].flags & (PLAN_STDIN | PLAN_TTY)) != 0;
 	}
 	streams_new(run->guest->vsock, &run->loop, apps, run->pod.napps, input ? STDIN_FILENO : -1,
@@ -217,7 +222,11 @@ static int make_guest(struct podrun *run, struct error *err)
 		return err->code;
 	if (guest_new(&params, &run->loop, &run->guest, err) < 0)
 		return err->code;
+	if (run->args->mutable_pod && podmut_open(run, err) < 0)
+		return err->code;
 	agent_init(&run->agent, run->guest->vsock, run->plan, run->plan_len, run->pod.napps);
+	if (run->mut)
+		agent_all_absent(&run->agent);
 	podtpm_hold(run);
 	make_streams(run);
 	relays_new(run->guest->vsock, &run->loop, &run->relays);

@@ -120,6 +120,10 @@ int podtpm_event(struct podrun *run, struct error *err)
 			r = on_state(run, err);
 			continue;
 		}
+		if (answer.request.extend) {
+			podmut_measured(run, &answer);
+			continue;
+		}
 		root = answer_json(&answer);
 		if (control_answer(&run->control, answer.request.client, answer.request.serial,
 				   json_text(root)))

@@ -95,6 +95,9 @@ static int share_tpm(struct shape *shape, struct error *err)
 		app->tpm |= shape->tpm == TPM_ON;
 		shape->guest_tpm |= app->tpm;
 	}
+	/* an app of a mutable pod comes when the machine can not change any more */
+	if (r == 0 && shape->tpm == TPM_ON)
+		shape->guest_tpm = true;
 	return r;
 }
 
@@ -112,6 +115,17 @@ static void confine(const struct stage1_args *args, struct pod_spec *pod)
 	pod_filters(pod);
 }
 
+/* A mutable pod begins without apps, and no other does. */
+static int check_apps(const struct stage1_args *args, const struct pod_spec *pod, struct error *err)
+{
+	if (args->mutable_pod && pod->napps)
+		return error_set(err, -ENOTSUP, "a mutable pod begins without apps, not with %u",
+				 pod->napps);
+	if (!args->mutable_pod && !pod->napps)
+		return error_set(err, -EINVAL, "pod manifest: the pod has no apps");
+	return 0;
+}
+
 int shape_make(const struct stage1_args *args, const struct shape_host *host, struct shape *ret,
 	       struct error *err)
 {
@@ -121,7 +135,9 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 
 	if (r < 0)
 		return r;
-	r = share_tpm(&shape, err);
+	r = check_apps(args, &shape.pod, err);
+	if (r == 0)
+		r = share_tpm(&shape, err);
 	if (r == 0)
 		r = read_disk(&shape.disk, err);
 	if (r == 0)
@@ -144,6 +160,7 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 		.interactive = args->interactive,
 		.open_paths = args->no_paths,
 		.tpm = shape.guest_tpm,
+		.mutable_pod = args->mutable_pod,
 		.disk = shape.disk,
 	};
 	*ret = shape;

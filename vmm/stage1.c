@@ -149,8 +149,8 @@ int stage1_check(const struct stage1_args *args, struct error *err)
 {
 	if (check_net(args->net, err) < 0)
 		return err->code;
-	if (args->mutable_pod)
-		return error_set(err, -ENOTSUP, "this stage1 has no mutable pods");
+	if (args->mutable_pod && args->interactive)
+		return error_set(err, -EINVAL, "--interactive is for pods with a single app");
 	if (args->private_users && *args->private_users)
 		return error_set(err, -ENOTSUP,
 				 "--private-users: a VM has its own users, none are shared with "

@@ -352,16 +352,24 @@ void streams_in_ready(struct streams *st)
 	in_pump(st);
 }
 
-/* Whether every output that was dialled has ended, and its last bytes are with its sink. */
+/* Whether an output that was dialled has ended, and its last bytes are with its sink. */
+static bool output_ended(const struct output *out)
+{
+	return !out->dialled || (out->eof && (!out->line_len || !out->sink || out->sink->dead));
+}
+
 static bool outputs_ended(const struct streams *st)
 {
-	for (unsigned i = 0; i < 2 * st->napps; i++) {
-		const struct output *out = &st->apps[i / 2].out[i % 2];
-
-		if (out->dialled && (!out->eof || (out->line_len && out->sink && !out->sink->dead)))
+	for (unsigned i = 0; i < st->napps; i++)
+		if (!streams_app_idle(st, i))
 			return false;
-	}
 	return true;
+}
+
+bool streams_app_idle(const struct streams *st, unsigned number)
+{
+	assert(number < st->napps);
+	return output_ended(&st->apps[number].out[0]) && output_ended(&st->apps[number].out[1]);
 }
 
 bool streams_idle(const struct streams *st)
@@ -414,6 +422,49 @@ static void in_open(struct streams *st, int fd)
 	}
 }
 
+/* A connection of an earlier run of the app, whose end was not seen yet, is nothing to the next. */
+static void forget_connections(struct streams *st, unsigned number)
+{
+	for (unsigned i = 0; i < VSOCK_CONNS_MAX; i++)
+		if (st->slot[i].used && st->slot[i].bound && st->slot[i].app == number) {
+			st->slot[i].out = NULL;
+			if (st->slot[i].attach_in)
+				attach_input_closed(st->apps[number].attach, number);
+			st->slot[i].attach_in = false;
+		}
+}
+
+void streams_join(struct streams *st, unsigned number, const struct stream_app *app)
+{
+	unsigned offered = app->attach ? attach_offered(app->attach, number) : 0;
+	struct app *to = &st->apps[number];
+
+	forget_connections(st, number);
+	to->flags = app->flags;
+	to->in_dialled = false;
+	to->attach = app->attach;
+	to->offered = offered;
+	for (unsigned i = 0; i < 2; i++) {
+		bool discard = i ? app->discard_err : app->discard_out;
+		unsigned kind = offered & ATTACH_BIT(AGENT_TTY) ? AGENT_TTY : AGENT_STDOUT + i;
+		struct output *o = &to->out[i];
+
+		o->name = app->name;
+		o->dialled = o->eof = false;
+		o->line_len = 0;
+		o->sink = discard || offered & ATTACH_BIT(kind) ? NULL : &st->sink[i];
+		o->log = discard ? NULL : app->log;
+		o->is_stderr = i;
+	}
+}
+
+void streams_leave(struct streams *st, unsigned number)
+{
+	const struct stream_app nobody = {.name = ""};
+
+	streams_join(st, number, &nobody);
+}
+
 void streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *apps, unsigned napps,
 		 int in, int out, int err_fd, struct streams **ret)
 {
@@ -426,22 +477,10 @@ void streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *a
 	st->apps = xcalloc(napps ? napps : 1, sizeof(st->apps[0]));
 	sink_open(st, 0, out);
 	sink_open(st, 1, err_fd);
-	for (unsigned i = 0; i < 2 * napps; i++) {
-		const struct stream_app *app = &apps[i / 2];
-		struct output *o = &st->apps[i / 2].out[i % 2];
-		bool discard = i % 2 ? app->discard_err : app->discard_out;
-		unsigned offered = app->attach ? attach_offered(app->attach, i / 2) : 0;
-		unsigned kind = offered & ATTACH_BIT(AGENT_TTY) ? AGENT_TTY : AGENT_STDOUT + i % 2;
-
-		st->apps[i / 2].flags = app->flags;
-		o->name = app->name;
-		st->apps[i / 2].attach = app->attach;
-		st->apps[i / 2].offered = offered;
-		o->sink = discard || offered & ATTACH_BIT(kind) ? NULL : &st->sink[i % 2];
-		o->log = discard ? NULL : app->log;
-		o->is_stderr = i % 2;
-		if (napps > 1)
-			o->line = xcalloc(1, STREAM_LINE_MAX);
+	for (unsigned i = 0; i < napps; i++) {
+		streams_join(st, i, &apps[i]);
+		for (unsigned k = 0; napps > 1 && k < 2; k++)
+			st->apps[i].out[k].line = xcalloc(1, STREAM_LINE_MAX);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(st->sink) && napps > 1; i++)
 		st->sink[i].buf = xcalloc(1, STREAM_SINK_BUF);

@@ -42,6 +42,16 @@ void streams_new(struct vsock *vs, struct loop *loop, const struct stream_app *a
 		 int in, int out, int err_fd, struct streams **ret) __attribute__((nonnull));
 void streams_free(struct streams *st);
 
+/*
+ * Of several apps, whose numbers were given to streams_new(): number is that app's, whose streams are
+ * to be dialled, as it was made or again; nobody's any more. Only when streams_app_idle().
+ */
+void streams_join(struct streams *st, unsigned number, const struct stream_app *app)
+	__attribute__((nonnull));
+void streams_leave(struct streams *st, unsigned number) __attribute__((nonnull));
+/* No output of that app is on its way. */
+bool streams_app_idle(const struct streams *st, unsigned number) __attribute__((nonnull));
+
 /* The endpoint's side (struct vsock_ops) for AGENT_PORT_STREAM. */
 bool streams_accept(struct streams *st, unsigned conn) __attribute__((nonnull));
 size_t streams_data(struct streams *st, unsigned conn, const struct iovec *iov, unsigned n,

@@ -217,13 +217,28 @@ static int launch(struct tpm *tpm, struct error *err)
 	return r < 0 ? r : swtpm_own_platform(&tpm->swtpm, tpm->auth, sizeof(tpm->auth), err);
 }
 
+/* Extend while the guest waits for the TPM. */
+static void extend(struct tpm *tpm, const struct eventlog *log, struct error *err)
+{
+	int r = tis_borrow(&tpm->tis, TPM_QUOTE_WAIT_MS);
+
+	if (r < 0) {
+		error_set(err, r, "the TPM: %s", r == -ETIMEDOUT ? "no answer" : "it is gone");
+		return;
+	}
+	(void)!swtpm_extend_log(&tpm->swtpm, log->data, log->len, err);
+	tis_return(&tpm->tis);
+}
+
 static void answer(struct tpm *tpm, const struct tpm_request *request)
 {
 	struct tpm_answer *ret = &tpm->answer;
 
 	ret->request = *request;
 	ret->error = (struct error)ERROR_INIT;
-	if (request->quote)
+	if (request->extend)
+		extend(tpm, request->extend, &ret->error);
+	else if (request->quote)
 		tpm_quote_make(&tpm->tis, tpm->auth, request->nonce, request->nonce_len,
 			       request->pcrs, &ret->quote, &ret->error);
 	else

@@ -48,6 +48,8 @@ struct tpm_request {
 	uint8_t nonce[TPM_NONCE_MAX];
 	size_t nonce_len;
 	uint32_t pcrs; /* bit n: PCR n */
+	/* not NULL: extend what it says, and answer nothing else; borrowed until the answer */
+	const struct eventlog *extend;
 };
 
 struct tpm_answer {
