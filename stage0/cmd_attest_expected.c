@@ -20,7 +20,10 @@ struct expected_options {
 };
 
 static const struct option options[] = {
+	{.include = launch_app_options},
+	{.include = launch_stage1_options},
 	{.include = launch_image_options},
+	{.include = launch_pod_options},
 	{.include = launch_run_options},
 	{"host-cpus", OPT_STRING, offsetof(struct expected_options, host_cpus), .arg = "N",
 	 .help = "number of CPUs of the host the pod will run on (default: this one's)"},

@@ -14,7 +14,7 @@ struct enter_options {
 	char *app;
 };
 
-static const struct option options[] = {
+const struct option enter_options[] = {
 	{"app", OPT_STRING, offsetof(struct enter_options, app), .arg = "NAME",
 	 .help = "the app to enter, of a pod that has several"},
 	{.name = NULL},
@@ -43,7 +43,7 @@ static int enter(const struct pods *pods, const char *uuid, const char *wanted,
 			    : r;
 }
 
-static int run(struct globals *globals, void *opts, const struct strv *args)
+int enter_run(struct globals *globals, void *opts, const struct strv *args)
 {
 	const struct enter_options *given = opts;
 	cleanup_free char *data_dir = NULL;
@@ -68,8 +68,8 @@ const struct command cmd_enter = {
 		"within its limits, but as root. It gets a terminal when stdin and stdout are\n"
 		"one. The exit status is the command's. A UUID may be shortened as long as it\n"
 		"is the only match.",
-	.options = options,
+	.options = enter_options,
 	.size = sizeof(struct enter_options),
 	.flags = COMMAND_GRAMMAR | COMMAND_ROOT,
-	.run = run,
+	.run = enter_run,
 };

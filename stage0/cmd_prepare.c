@@ -9,6 +9,8 @@
 #include "stage0/launch.h"
 
 static const struct option options[] = {
+	{.include = launch_app_options},
+	{.include = launch_stage1_options},
 	{.include = launch_image_options},
 	{"quiet", OPT_BOOL, offsetof(struct launch_options, quiet),
 	 .help = "say nothing but the UUID and errors"},

@@ -9,7 +9,10 @@
 #include "stage0/launch.h"
 
 static const struct option options[] = {
+	{.include = launch_app_options},
+	{.include = launch_stage1_options},
 	{.include = launch_image_options},
+	{.include = launch_pod_options},
 	{.include = launch_run_options},
 	{"uuid-file-save", OPT_STRING, offsetof(struct launch_options, uuid_file_save),
 	 .arg = "FILE", .help = "write the pod's UUID to this file"},

@@ -10,6 +10,7 @@
 #include "stage0/stage1.h"
 
 static const struct option options[] = {
+	{.include = launch_pod_options},
 	{.include = launch_run_options},
 	{"no-overlay", OPT_BOOL, offsetof(struct launch_options, no_overlay),
 	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},

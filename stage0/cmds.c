@@ -3,6 +3,15 @@
 
 /* clang-format off */
 const struct command *const commands[] = {
+	&cmd_app,
+	&cmd_app_add,
+	&cmd_app_exec,
+	&cmd_app_list,
+	&cmd_app_rm,
+	&cmd_app_sandbox,
+	&cmd_app_start,
+	&cmd_app_status,
+	&cmd_app_stop,
 	&cmd_attach,
 	&cmd_attest,
 	&cmd_attest_expected,

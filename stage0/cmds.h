@@ -4,6 +4,15 @@
 
 #include "stage0/command.h"
 
+extern const struct command cmd_app;
+extern const struct command cmd_app_add;
+extern const struct command cmd_app_exec;
+extern const struct command cmd_app_list;
+extern const struct command cmd_app_rm;
+extern const struct command cmd_app_sandbox;
+extern const struct command cmd_app_start;
+extern const struct command cmd_app_status;
+extern const struct command cmd_app_stop;
 extern const struct command cmd_attach;
 extern const struct command cmd_attest;
 extern const struct command cmd_attest_expected;
@@ -38,5 +47,10 @@ extern const struct command cmd_status;
 extern const struct command cmd_stop;
 extern const struct command cmd_trust;
 extern const struct command cmd_version;
+
+/* enter, which is app exec too. */
+extern const struct option enter_options[];
+#define ENTER_OPTIONS_SIZE sizeof(char *)
+int enter_run(struct globals *globals, void *opts, const struct strv *args);
 
 #endif

@@ -187,12 +187,22 @@ int globals_data_dir(const struct globals *globals, char **ret, struct error *er
 	return 0;
 }
 
-bool experiment_attach(void)
+static bool experiment(const char *variable)
 {
-	const char *value = getenv("RKT_EXPERIMENT_ATTACH");
+	const char *value = getenv(variable);
 	bool on = false;
 
 	return value && parse_bool(value, &on) && on;
+}
+
+bool experiment_app(void)
+{
+	return experiment("RKT_EXPERIMENT_APP");
+}
+
+bool experiment_attach(void)
+{
+	return experiment("RKT_EXPERIMENT_ATTACH");
 }
 
 const char *command_word(const struct command *command)

@@ -51,7 +51,8 @@ struct globals {
 
 extern const struct option global_options[];
 
-/* Whether rkt's experiment with attaching is switched on: RKT_EXPERIMENT_ATTACH=true. */
+/* Whether rkt's experiments are switched on: RKT_EXPERIMENT_APP=true, RKT_EXPERIMENT_ATTACH=true. */
+bool experiment_app(void);
 bool experiment_attach(void);
 
 enum command_flags {

@@ -30,7 +30,7 @@
 #define POD(field) .offset = offsetof(struct launch_options, field)
 #define APP(field) .app = true, .offset = offsetof(struct app_request, field)
 
-const struct option launch_image_options[] = {
+const struct option launch_app_options[] = {
 	{"annotation", OPT_KEYVALS, APP(annotations), .arg = "NAME=VALUE",
 	 .help = "add an annotation to the app (repeatable)"},
 	{"caps-remove", OPT_STRING, APP(caps_remove), .arg = "LIST",
@@ -47,48 +47,16 @@ const struct option launch_image_options[] = {
 	 .help = "run this program in the place of the image's command line"},
 	{"group", OPT_STRING, APP(group), .arg = "GROUP",
 	 .help = "run the app as this group: a name, a number, or a path whose group counts"},
-	{"inherit-env", OPT_BOOL, POD(inherit_env),
-	 .help = "give the apps our own environment where they have no value of their own"},
 	{"memory", OPT_STRING, APP(memory), .arg = "QUANTITY",
 	 .help = "memory limit of the app, such as 512M or 1Gi"},
-	{"mount", OPT_LIST, APP(mounts), .early = offsetof(struct launch_options, mounts),
-	 .arg = "volume=NAME,target=PATH",
-	 .help = "mount a volume in the app; before the first image: in all (repeatable)"},
 	{"name", OPT_STRING, APP(name), .arg = "NAME",
 	 .help = "name of the app (default: the last part of the image's name)"},
-	{"no-overlay", OPT_BOOL, POD(no_overlay),
-	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},
-	FETCHING_NO_STORE(struct launch_options, fetching),
 	{"oom-score-adj", OPT_STRING, APP(oom_score_adj), .arg = "N",
 	 .help = "how likely the app is killed when memory runs out: -1000 to 1000"},
-	{"pod-manifest", OPT_STRING, POD(pod_manifest), .arg = "FILE",
-	 .help = "make the pod that this file describes, of images in the store, and take no "
-		 "images"},
-	{"port", OPT_LIST, POD(ports), .arg = "NAME:[HOSTIP:]HOSTPORT",
-	 .help = "publish an app's port, by its name in the image or by number, such as 80:8080 or "
-		 "53/udp:5353 (repeatable)"},
-	FETCHING_PULL_POLICY(struct launch_options, fetching, "new"),
 	{"readonly-rootfs", OPT_BOOL, APP(readonly_rootfs), .explicit_value = true, .arg = "BOOL",
 	 .help = "let the app not write to its root file system"},
 	{"seccomp", OPT_STRING, APP(seccomp), .arg = "mode=retain|remove[,errno=E],NAME...",
 	 .help = "filter of the app's system calls: those it keeps, or those it does without"},
-	{"set-env", OPT_ENV, POD(set_env), .arg = "NAME=VALUE",
-	 .help = "set a variable for all apps, over any other value (repeatable)"},
-	{"set-env-file", OPT_LIST, POD(set_env_file), .arg = "FILE",
-	 .help = "set the variables in a file of NAME=VALUE lines for all apps (repeatable)"},
-	{"signature", OPT_STRING, APP(signature), .arg = "FILE",
-	 .help = "file of the image's signature"},
-	{"stage1-from-dir", OPT_LIST, POD(stage1.from_dir), .arg = "FILE",
-	 .help = "stage1 image: this file of the directory where they are"},
-	{"stage1-hash", OPT_LIST, POD(stage1.hash), .arg = "ID",
-	 .help = "stage1 image: the one in the store with this ID"},
-	{"stage1-name", OPT_LIST, POD(stage1.name), .arg = "NAME",
-	 .help = "stage1 image: the one of this name"},
-	{"stage1-path", OPT_LIST, POD(stage1.path), .arg = "FILE",
-	 .help = "stage1 image: this file (default: stage1-kvm.aci beside tripod)"},
-	{"stage1-url", OPT_LIST, POD(stage1.url), .arg = "URL",
-	 .help = "stage1 image: the one at this URL"},
-	FETCHING_STORE_ONLY(struct launch_options, fetching),
 	{"stderr", OPT_STRING, APP(stdio[2]), .arg = "MODE", .only = experiment_attach,
 	 .help = "where the app's stderr goes: log, null, stream or tty"},
 	{"stdin", OPT_STRING, APP(stdio[0]), .arg = "MODE", .only = experiment_attach,
@@ -103,21 +71,56 @@ const struct option launch_image_options[] = {
 	 .help = "add a user annotation to the app (repeatable)"},
 	{"user-label", OPT_KEYVALS, APP(user_labels), .arg = "NAME=VALUE",
 	 .help = "add a user label to the app (repeatable)"},
-	{"volume", OPT_LIST, POD(volumes), .arg = "NAME,kind=host|empty,KEY=VALUE...",
-	 .help = "declare a volume: host, with source=PATH and maybe recursive=BOOL; or empty, "
-		 "maybe "
-		 "with mode=MODE, uid=N, gid=N; both maybe with readOnly=BOOL (repeatable)"},
 	{"working-dir", OPT_STRING, APP(working_dir), .arg = "PATH",
 	 .help = "working directory of the app"},
 	{.name = NULL},
 };
 
-const struct option launch_run_options[] = {
-	{"disk", OPT_STRING, POD(disk.size), .arg = "SIZE",
-	 .help = "size of the disk for what the apps write (default: " DISK_SIZE_DEFAULT ")"},
-	{"disk-rate", OPT_STRING, POD(disk.rate), .arg = "RATE",
-	 .help = "most a second of all the pod's disks together: bytes as 10M, or words as "
-		 "bytes=10M,ops=500"},
+const struct option launch_stage1_options[] = {
+	{"stage1-from-dir", OPT_LIST, POD(stage1.from_dir), .arg = "FILE",
+	 .help = "stage1 image: this file of the directory where they are"},
+	{"stage1-hash", OPT_LIST, POD(stage1.hash), .arg = "ID",
+	 .help = "stage1 image: the one in the store with this ID"},
+	{"stage1-name", OPT_LIST, POD(stage1.name), .arg = "NAME",
+	 .help = "stage1 image: the one of this name"},
+	{"stage1-path", OPT_LIST, POD(stage1.path), .arg = "FILE",
+	 .help = "stage1 image: this file (default: stage1-kvm.aci beside tripod)"},
+	{"stage1-url", OPT_LIST, POD(stage1.url), .arg = "URL",
+	 .help = "stage1 image: the one at this URL"},
+	{.name = NULL},
+};
+
+const struct option launch_image_options[] = {
+	{"inherit-env", OPT_BOOL, POD(inherit_env),
+	 .help = "give the apps our own environment where they have no value of their own"},
+	{"mount", OPT_LIST, APP(mounts), .early = offsetof(struct launch_options, mounts),
+	 .arg = "volume=NAME,target=PATH",
+	 .help = "mount a volume in the app; before the first image: in all (repeatable)"},
+	{"no-overlay", OPT_BOOL, POD(no_overlay),
+	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},
+	FETCHING_NO_STORE(struct launch_options, fetching),
+	{"pod-manifest", OPT_STRING, POD(pod_manifest), .arg = "FILE",
+	 .help = "make the pod that this file describes, of images in the store, and take no "
+		 "images"},
+	{"port", OPT_LIST, POD(ports), .arg = "NAME:[HOSTIP:]HOSTPORT",
+	 .help = "publish an app's port, by its name in the image or by number, such as 80:8080 or "
+		 "53/udp:5353 (repeatable)"},
+	FETCHING_PULL_POLICY(struct launch_options, fetching, "new"),
+	{"set-env", OPT_ENV, POD(set_env), .arg = "NAME=VALUE",
+	 .help = "set a variable for all apps, over any other value (repeatable)"},
+	{"set-env-file", OPT_LIST, POD(set_env_file), .arg = "FILE",
+	 .help = "set the variables in a file of NAME=VALUE lines for all apps (repeatable)"},
+	{"signature", OPT_STRING, APP(signature), .arg = "FILE",
+	 .help = "file of the image's signature"},
+	FETCHING_STORE_ONLY(struct launch_options, fetching),
+	{"volume", OPT_LIST, POD(volumes), .arg = "NAME,kind=host|empty,KEY=VALUE...",
+	 .help = "declare a volume: host, with source=PATH and maybe recursive=BOOL; or empty, "
+		 "maybe "
+		 "with mode=MODE, uid=N, gid=N; both maybe with readOnly=BOOL (repeatable)"},
+	{.name = NULL},
+};
+
+const struct option launch_pod_options[] = {
 	{"dns", OPT_LIST, POD(dns.servers), .arg = "IP",
 	 .help = "name server of the apps; or host: the host's resolv.conf, none: the image's "
 		 "(repeatable)"},
@@ -135,10 +138,6 @@ const struct option launch_run_options[] = {
 	 .help = "host name of the pod (default: rkt- and the pod's UUID)"},
 	{"hosts-entry", OPT_LIST, POD(dns.hosts), .arg = "IP=NAME",
 	 .help = "line of the apps' hosts file; or host: the host's (repeatable)"},
-	{"interactive", OPT_BOOL, POD(interactive),
-	 .help = "connect the app to this terminal; for a single app"},
-	{"mds-register", OPT_BOOL, POD(mds_register),
-	 .help = "serve the apps the pod's metadata at $AC_METADATA_URL"},
 	{"net", OPT_STRING, POD(net), .noopt = "default", .arg = "NETWORKS",
 	 .help = "networks of the pod: none; user: all that the user who runs it can reach, "
 		 "through "
@@ -151,14 +150,34 @@ const struct option launch_run_options[] = {
 		 "in-bytes, in-packets, out-bytes, out-packets)"},
 	{"require-measured", OPT_STRING, POD(tpm.required), .arg = "FILE",
 	 .help = "start only what measures as this file of \"attest expected\" says"},
-	{"rw", OPT_STRING, POD(disk.rw), .dflt = "disk", .arg = "disk|tmpfs",
-	 .help = "where what the apps write is kept: a disk in the pod's directory, or their "
-		 "memory"},
 	{"tpm", OPT_STRING, POD(tpm.tpm), .dflt = "auto", .arg = "auto|on|off",
 	 .help = "the pod's TPM: for apps that ask for it, for all apps, or none"},
 	{"tpm-ca", OPT_STRING, POD(tpm.ca), .arg = "DIR",
 	 .help = "have the certificate authority in this directory, made when empty, certify the "
 		 "pod's TPM"},
+	{.name = NULL},
+};
+
+const struct option launch_run_options[] = {
+	{"disk", OPT_STRING, POD(disk.size), .arg = "SIZE",
+	 .help = "size of the disk for what the apps write (default: " DISK_SIZE_DEFAULT ")"},
+	{"disk-rate", OPT_STRING, POD(disk.rate), .arg = "RATE",
+	 .help = "most a second of all the pod's disks together: bytes as 10M, or words as "
+		 "bytes=10M,ops=500"},
+	{"interactive", OPT_BOOL, POD(interactive),
+	 .help = "connect the app to this terminal; for a single app"},
+	{"mds-register", OPT_BOOL, POD(mds_register),
+	 .help = "serve the apps the pod's metadata at $AC_METADATA_URL"},
+	{"rw", OPT_STRING, POD(disk.rw), .dflt = "disk", .arg = "disk|tmpfs",
+	 .help = "where what the apps write is kept: a disk in the pod's directory, or their "
+		 "memory"},
+	{.name = NULL},
+};
+
+/* What an image on the command line may have. */
+static const struct option image_options[] = {
+	{.include = launch_app_options},
+	{.include = launch_image_options},
 	{.name = NULL},
 };
 
@@ -179,7 +198,7 @@ void launch_free(struct launch *launch)
 	pods_close(&launch->pods);
 	strv_free(&launch->request.set_env_file);
 	strv_free(&launch->request.inherit_env);
-	image_list_free(&launch->images, launch_image_options);
+	image_list_free(&launch->images, image_options);
 }
 
 /* Our own environment, as far as it has a place in a manifest. */
@@ -278,7 +297,9 @@ static int check_request(struct launch *launch, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (launch->images.n == 0 && !launch->opts->pod_manifest)
+	if (launch->sandbox && launch->images.n)
+		return error_set(err, -EINVAL, "a sandbox begins without apps; see app add");
+	if (launch->images.n == 0 && !launch->opts->pod_manifest && !launch->sandbox)
 		return error_set(err, -EINVAL, "no image is named");
 	r = stage1_choice_check(&launch->opts->stage1, err);
 	if (r == 0)
@@ -314,6 +335,8 @@ static int find_stage1(struct launch *launch, struct error *err)
 		r = load_manifest(launch, what, launch->stage1.key, &launch->stage1.manifest, err);
 	if (r == 0)
 		r = stage1_entrypoint(launch->stage1.manifest, "run", &entry, err);
+	if (r == 0 && launch->sandbox && !stage1_is_mutable(launch->stage1.manifest))
+		return error_set(err, -ENOTSUP, "stage1 does not support mutable pods");
 	return r < 0 ? error_wrap(err, "stage1") : 0;
 }
 
@@ -405,6 +428,11 @@ int launch_parse(struct launch *launch, const struct option *table, const struct
 	launch->request.gid = getegid();
 	launch->request.set_env = launch->opts->set_env; /* borrowed */
 	launch->request.ports = launch->opts->ports;	 /* borrowed */
+	launch->request.mutable_pod = launch->sandbox;
+	launch->request.whole_ports = launch->opts->whole_ports; /* borrowed, as what follows */
+	launch->request.annotations = launch->opts->annotations;
+	launch->request.user_annotations = launch->opts->user_annotations;
+	launch->request.user_labels = launch->opts->user_labels;
 	launch->request.volumes = launch->opts->volumes; /* borrowed */
 	launch->request.mounts = launch->opts->mounts;	 /* borrowed */
 	r = globals_apply(launch->globals, err);
@@ -482,7 +510,8 @@ int launch_check_run(const struct launch *launch, size_t napps, struct error *er
 		r = network_check(opts->net, err);
 	if (r == 0 && opts->net_rate)
 		r = rate_parse(&net_rate, opts->net_rate, rates, err);
-	if (r == 0 && opts->net && opts->ports.n && !network_publishes(opts->net))
+	if (r == 0 && opts->net && opts->ports.n + opts->whole_ports.n &&
+	    !network_publishes(opts->net))
 		r = error_set(err, -EINVAL, "--port needs a network, not --net=%s", opts->net);
 	if (r == 0 && opts->mds_register && opts->net && strcmp(opts->net, "none") == 0)
 		r = error_set(err, -EINVAL, "--mds-register needs a network, not --net=none");
@@ -506,6 +535,7 @@ static int how_to_run(struct launch *launch, const char *hostname, struct stage1
 
 	*ret = (struct stage1_run){
 		.interactive = opts->interactive,
+		.mutable_pod = launch->sandbox,
 		.hostname = opts->hostname ? opts->hostname : hostname,
 		.hostname_given = opts->hostname != NULL,
 		.net = networks(launch),
@@ -516,7 +546,7 @@ static int how_to_run(struct launch *launch, const char *hostname, struct stage1
 		r = dns_write(&launch->dns, launch->pod.fd, err);
 	if (r == 0)
 		r = pod_tpm_write(&opts->tpm, &launch->pods, &launch->pod, err);
-	if (r == 0 && stage1_takes_disks(launch->stage1.manifest))
+	if (r == 0 && opts->disk.rw && stage1_takes_disks(launch->stage1.manifest))
 		r = disk_write(&opts->disk, &launch->pod, err);
 	if (r == 0)
 		r = rate_write(&net_rate, opts->net_rate, &launch->pod, err);
@@ -560,7 +590,7 @@ int launch_exec(struct launch *launch, struct error *err)
 	struct stage1_run how;
 	int r;
 
-	if (launch->napps == 0)
+	if (launch->napps == 0 && !launch->sandbox)
 		return error_set(err, -EINVAL, "pod must contain at least one application");
 	r = launch->manifest ? volumes_check_sources(launch->manifest, err) : 0;
 	if (r == 0)

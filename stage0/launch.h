@@ -30,6 +30,7 @@ struct launch_options {
 	char *net;
 	char *net_rate;
 	struct strv ports;
+	struct strv whole_ports, annotations, user_annotations, user_labels; /* of a sandbox */
 	bool inherit_env;
 	bool interactive;
 	bool mds_register;
@@ -46,11 +47,15 @@ struct launch_options {
 	char *uuid_file_save;
 };
 
-extern const struct option launch_image_options[]; /* of commands that take images */
-extern const struct option launch_run_options[];   /* of commands that run the pod */
+extern const struct option launch_app_options[];    /* of an app (struct app_request) */
+extern const struct option launch_stage1_options[]; /* of commands that make a pod */
+extern const struct option launch_image_options[];  /* of those that take images, too */
+extern const struct option launch_pod_options[];    /* of commands that run a pod */
+extern const struct option launch_run_options[];    /* of those whose apps are there, too */
 
 struct launch {
 	struct globals *globals;
+	bool sandbox; /* the pod is mutable and begins without apps */
 	struct launch_options *opts;
 	struct image_list images;
 	struct pod_request request;

@@ -106,6 +106,39 @@ int port_add(struct json_object *list, const char *text, struct error *err)
 	return 0;
 }
 
+int port_add_whole(struct json_object *list, const char *text, struct error *err)
+{
+	cleanup_free char *copy = xstrdup(text);
+	char *name = copy, *proto = strchr(copy, ':'), *pod, *address, *host;
+	unsigned long long pod_port_number, host_port;
+	struct json_object *entry;
+
+	pod = proto ? strchr(proto + 1, ':') : NULL;
+	address = pod ? strchr(pod + 1, ':') : NULL;
+	host = address ? strrchr(address + 1, ':') : NULL; /* an address may have colons */
+	if (!host)
+		return error_set(err, -EINVAL,
+				 "--port: \"%s\" is not NAME:PROTO:PODPORT:HOSTIP:HOSTPORT", text);
+	*proto++ = *pod++ = *address++ = *host++ = '\0';
+	if (!acname_is_valid(name))
+		return error_set(err, -EINVAL, "--port: \"%s\" is not a name", name);
+	if (strcmp(proto, "tcp") != 0 && strcmp(proto, "udp") != 0)
+		return error_set(err, -EINVAL, "--port: \"%s\" is neither tcp nor udp", proto);
+	if (!str_to_u64(pod, UINT16_MAX, &pod_port_number) || !pod_port_number ||
+	    !str_to_u64(host, UINT16_MAX, &host_port) || !host_port)
+		return error_set(err, -EINVAL, "--port: \"%s\": a port is no number of one", text);
+	if (*address && !address_is_valid(address))
+		return error_set(err, -EINVAL, "--port: \"%s\" is no address", address);
+	entry = json_object_new_object();
+	json_add_string(entry, "name", name);
+	json_add_int(entry, "hostPort", (int64_t)host_port);
+	if (*address)
+		json_add_string(entry, "hostIP", address);
+	json_add(entry, "podPort", pod_port(name, (unsigned long long)pod_port_number, proto));
+	json_object_array_add(list, entry);
+	return 0;
+}
+
 /* How many ports of the app have that name. */
 static unsigned count_ports(struct json_object *app, const char *name)
 {

@@ -32,4 +32,8 @@ int port_add(struct json_object *list, const char *text, struct error *err)
 int ports_check(struct json_object *list, struct json_object *apps, struct error *err)
 	__attribute__((nonnull));
 
+/* Likewise "NAME:PROTO:PODPORT:HOSTIP:HOSTPORT", a port of no app; HOSTIP may be empty. */
+int port_add_whole(struct json_object *list, const char *text, struct error *err)
+	__attribute__((nonnull));
+
 #endif

@@ -87,8 +87,20 @@ static char *image_name(struct json_object *entry)
 			 version ? version : "");
 }
 
+/* By its marks (rkt-behaviour 4.3). */
+static const char *mutable_app_state(const struct pod_info *info, const struct app_info *app)
+{
+	if (!app->created)
+		return "unknown";
+	if (app->ended || info->where != POD_RUN || !info->locked)
+		return "exited";
+	return app->started ? "running" : "created";
+}
+
 static const char *app_state(const struct pod_info *info, const struct app_info *app)
 {
+	if (info->is_mutable)
+		return mutable_app_state(info, app);
 	if (app->has_exit_code)
 		return "exited";
 	switch (info->where) {
@@ -101,6 +113,20 @@ static const char *app_state(const struct pod_info *info, const struct app_info 
 		return info->locked ? "running" : "exited";
 	default:
 		return "exited";
+	}
+}
+
+static void read_marks(const struct pod *pod, const char *status, struct app_info *app)
+{
+	cleanup_free char *created = xasprintf("%s-created", status);
+	cleanup_free char *started = xasprintf("%s-started", status);
+
+	app->created = mtime_of(pod, created);
+	app->started = mtime_of(pod, started);
+	app->ended = mtime_of(pod, status);
+	if (app->ended && !app->has_exit_code) { /* it is there, and unreadable */
+		app->has_exit_code = true;
+		app->exit_code = 1;
 	}
 }
 
@@ -129,10 +155,24 @@ static int read_app(const struct pod *pod, struct json_object *entry, const stru
 	status = xasprintf("stage1/rootfs/rkt/status/%s", app.name);
 	app.has_exit_code = read_number(pod, status, INT_MAX, &code);
 	app.exit_code = (unsigned)code;
+	if (info->is_mutable)
+		read_marks(pod, status, &app);
 	app.state = app_state(info, &app);
 	app.image_name = image_name(entry);
 	*ret = app;
 	return 0;
+}
+
+static bool is_mutable(struct json_object *manifest)
+{
+	struct json_object *list = NULL;
+	const char *value;
+
+	if (!json_object_object_get_ex(manifest, "annotations", &list) ||
+	    !json_object_is_type(list, json_type_array))
+		return false;
+	value = namevals_get(list, "coreos.com/rkt/stage1/mutable");
+	return value && strcmp(value, "true") == 0;
 }
 
 static int read_manifest(const struct pod *pod, struct pod_info *info, struct error *err)
@@ -153,6 +193,7 @@ static int read_manifest(const struct pod *pod, struct pod_info *info, struct er
 	if (r < 0)
 		return error_wrap(err, "pod manifest");
 	info->manifest = take_ptr(doc);
+	info->is_mutable = is_mutable(info->manifest);
 	n = apps ? json_object_array_length(apps) : 0;
 	info->apps = xcalloc(n ? n : 1, sizeof(*info->apps));
 	for (size_t i = 0; i < n; i++) {
@@ -238,18 +279,27 @@ static void copy_member(struct json_object *to, const char *to_key, struct json_
 		json_add(to, to_key, json_object_get(value));
 }
 
-static struct json_object *app_json(const struct pod_info *info, const struct app_info *app)
+struct app_times pod_info_app_times(const struct pod_info *info, const struct app_info *app)
 {
-	struct json_object *obj = json_object_new_object(), *mounts;
+	if (info->is_mutable)
+		return (struct app_times){app->created, app->started, app->ended};
+	return (struct app_times){info->created, info->started, info->finished};
+}
+
+struct json_object *pod_info_app_json(const struct pod_info *info, const struct app_info *app)
+{
+	const struct app_times times = pod_info_app_times(info, app);
+	struct json_object *obj = json_object_new_object();
+	struct json_object *mounts;
 
 	json_add_string(obj, "name", app->name);
 	json_add_string(obj, "state", app->state);
-	if (info->created)
-		json_add_int(obj, "created_at", info->created);
-	if (info->started)
-		json_add_int(obj, "started_at", info->started);
-	if (info->finished)
-		json_add_int(obj, "finished_at", info->finished);
+	if (times.created)
+		json_add_int(obj, "created_at", times.created);
+	if (times.started)
+		json_add_int(obj, "started_at", times.started);
+	if (times.finished)
+		json_add_int(obj, "finished_at", times.finished);
 	if (app->has_exit_code)
 		json_add_int(obj, "exit_code", app->exit_code);
 	if (app->image_id)
@@ -273,7 +323,7 @@ struct json_object *pod_info_json(const struct pod *pod, const struct pod_info *
 		json_add(obj, "networks", json_object_get(info->networks));
 	for (size_t i = 0; i < info->napps; i++) {
 		json_object_array_add(names, json_object_new_string(info->apps[i].name));
-		json_object_array_add(apps, app_json(info, &info->apps[i]));
+		json_object_array_add(apps, pod_info_app_json(info, &info->apps[i]));
 	}
 	json_add(obj, "app_names", names);
 	json_add(obj, "apps", apps);

@@ -21,6 +21,8 @@ struct app_info {
 	const char *state;
 	bool has_exit_code;
 	unsigned exit_code;
+	int64_t created, started,
+		ended;		 /* of a mutable pod's, what its marks say; 0: there is none */
 	struct json_object *app; /* its app section, or NULL */
 };
 
@@ -28,6 +30,7 @@ struct pod_info {
 	const char *state;
 	enum pod_where where;
 	bool locked;
+	bool is_mutable; /* apps come and go */
 	int64_t created, started, finished;
 	int pid;		      /* 0: unknown */
 	struct json_object *manifest; /* NULL: there is none yet, or no valid one */
@@ -61,6 +64,17 @@ bool pod_is_ready(const struct pod *pod) __attribute__((nonnull));
 /* The object that list and status print as JSON (rkt-behaviour 2.9). */
 struct json_object *pod_info_json(const struct pod *pod, const struct pod_info *info)
 	__attribute__((nonnull));
+/* Likewise one app's. */
+struct json_object *pod_info_app_json(const struct pod_info *info, const struct app_info *app)
+	__attribute__((nonnull));
+
+/* When an app was created, started, and has ended; 0: unknown. */
+struct app_times {
+	int64_t created, started, finished;
+};
+struct app_times pod_info_app_times(const struct pod_info *info, const struct app_info *app)
+	__attribute__((nonnull));
+
 /* "NAME:ip4=A, NAME2:ip4=B". The caller frees it. */
 char *pod_info_networks(const struct pod_info *info) __attribute__((nonnull));
 

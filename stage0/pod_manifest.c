@@ -390,6 +390,13 @@ static int runtime_app(const struct pod_request *pod, const struct pod_app *app,
 		r = app_annotations(app, &annotations, err);
 	if (r == 0)
 		r = mounts_build(volumes, &app->request->mounts, &pod->mounts, &mounts, err);
+	for (size_t i = 0; r == 0 && i < app->request->mnt_volumes.n; i++) {
+		struct json_object *mount = NULL;
+
+		r = mount_volume_parse(app->request->mnt_volumes.v[i], &mount, err);
+		if (r == 0)
+			json_object_array_add(mounts, mount);
+	}
 	if (r < 0)
 		return r;
 	image = json_object_new_object();
@@ -407,6 +414,46 @@ static int runtime_app(const struct pod_request *pod, const struct pod_app *app,
 	json_add(entry, "mounts", take_ptr(mounts));
 	json_add(entry, "annotations", take_ptr(annotations));
 	*ret = entry;
+	return 0;
+}
+
+int pod_manifest_app(const struct pod_request *pod, struct pod_app *app, struct json_object **ret,
+		     struct error *err)
+{
+	cleanup_json struct json_object *entry = NULL, *reread = NULL;
+	int r = app_name(app, &app->name, err);
+
+	if (r == 0)
+		r = runtime_app(pod, app, NULL, &entry, err);
+	if (r < 0)
+		return error_wrap(err, "%s", app->request->image);
+	r = json_parse(json_text(entry), strlen(json_text(entry)), "app", &reread, err);
+	if (r < 0)
+		return error_wrap(err, "an argument is no text (UTF-8)");
+	*ret = take_ptr(entry);
+	return 0;
+}
+
+/* What the command line says of a pod, not of its apps. */
+static int pod_annotations(const struct pod_request *pod, struct json_object *doc,
+			   struct error *err)
+{
+	struct json_object *list = json_object_new_array();
+
+	json_add(doc, "annotations", list);
+	for (size_t i = 0; i < pod->annotations.n; i++) {
+		cleanup_free char *key =
+			xstrndup(pod->annotations.v[i], strcspn(pod->annotations.v[i], "="));
+
+		if (!acident_is_valid(key))
+			return error_set(err, -EINVAL, "--annotation: \"%s\" is not a valid name",
+					 key);
+	}
+	namevals_overlay(list, &pod->annotations, false);
+	json_object_array_add(list, nameval("coreos.com/rkt/stage1/mutable",
+					    pod->mutable_pod ? "true" : "false"));
+	app_user_map(doc, "userAnnotations", &pod->user_annotations);
+	app_user_map(doc, "userLabels", &pod->user_labels);
 	return 0;
 }
 
@@ -432,7 +479,7 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 		       struct json_object **ret, struct error *err)
 {
 	cleanup_json struct json_object *doc = json_object_new_object(), *reread = NULL;
-	struct json_object *list = json_object_new_array(), *annotations, *ports, *volumes;
+	struct json_object *list = json_object_new_array(), *ports, *volumes;
 	int r = 0;
 
 	json_add_string(doc, "acVersion", APPC_VERSION);
@@ -457,9 +504,9 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 	if (r < 0)
 		return r;
 	json_add(doc, "isolators", NULL);
-	annotations = json_object_new_array();
-	json_object_array_add(annotations, nameval("coreos.com/rkt/stage1/mutable", "false"));
-	json_add(doc, "annotations", annotations);
+	r = pod_annotations(pod, doc, err);
+	if (r < 0)
+		return r;
 	ports = json_object_new_array();
 	json_add(doc, "ports", ports);
 	for (size_t i = 0; i < pod->ports.n; i++) {
@@ -470,6 +517,11 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 	r = ports_check(ports, list, err);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < pod->whole_ports.n; i++) {
+		r = port_add_whole(ports, pod->whole_ports.v[i], err);
+		if (r < 0)
+			return r;
+	}
 	r = json_parse(json_text(doc), strlen(json_text(doc)), "pod manifest", &reread, err);
 	if (r < 0)
 		return error_wrap(err, "an argument is no text (UTF-8)");

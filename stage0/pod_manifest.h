@@ -35,6 +35,7 @@ struct app_request {
 	struct strv annotations;      /* K=V */
 	struct strv user_annotations; /* K=V */
 	struct strv user_labels;      /* K=V */
+	struct strv mnt_volumes;      /* name=NAME,kind=...,target=PATH */
 	char *memory;
 	char *cpu;
 	char *caps_retain;
@@ -54,6 +55,9 @@ struct pod_request {
 	struct strv ports;	  /* NAME:[HOSTIP:]HOSTPORT */
 	struct strv volumes;	  /* NAME,kind=... */
 	struct strv mounts;	  /* of all apps */
+	bool mutable_pod;	  /* apps come and go; there are none at first */
+	struct strv whole_ports;  /* NAME:PROTO:PODPORT:HOSTIP:HOSTPORT */
+	struct strv annotations, user_annotations, user_labels; /* K=V, of the pod */
 	unsigned uid, gid;	  /* the caller's, for images without an app */
 };
 
@@ -72,6 +76,12 @@ struct pod_app {
 int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size_t n,
 		       struct json_object **ret, struct error *err)
 	__attribute__((nonnull(1, 4, 5)));
+
+/*
+ * One app of a mutable pod, as an entry of its manifest's apps; app->name is set. The caller puts *ret.
+ */
+int pod_manifest_app(const struct pod_request *pod, struct pod_app *app, struct json_object **ret,
+		     struct error *err) __attribute__((nonnull));
 
 /* Add the K=V lines of an environment file to env (rkt-behaviour 2.3). */
 int env_file_parse(const char *text, const char *what, struct strv *env, struct error *err)

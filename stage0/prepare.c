@@ -52,8 +52,8 @@ static int prepare_stage1(const struct pod *pod, struct store *store,
 	return r < 0 ? error_wrap(err, "stage1") : 0;
 }
 
-static int prepare_app(const struct pod *pod, struct store *store, const struct pod_app *app,
-		       bool disk, struct error *err)
+int prepare_app(const struct pod *pod, struct store *store, const struct pod_app *app, bool disk,
+		struct error *err)
 {
 	cleanup_free char *stage2 = xasprintf("stage1/rootfs/opt/stage2/%s", app->name);
 	cleanup_free char *place = xasprintf("%s/%s", stage2, disk ? "disk" : "rootfs");

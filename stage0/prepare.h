@@ -34,4 +34,11 @@ int prepare_pod(const struct pods *pods, const struct pod *pod, struct store *st
 		struct json_object *manifest, struct error *err)
 	__attribute__((nonnull(1, 2, 3, 4, 7, 8)));
 
+/*
+ * Put one app into the pod: what its manifest has of the image, and the image as a disk or as
+ * directories. Under prepare_lock().
+ */
+int prepare_app(const struct pod *pod, struct store *store, const struct pod_app *app, bool disk,
+		struct error *err) __attribute__((nonnull));
+
 #endif

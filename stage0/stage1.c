@@ -24,6 +24,7 @@
 #define VERSION_HOSTNAME 2
 #define VERSION_INSECURE 3
 #define VERSION_DNS	 4
+#define VERSION_MUTABLE	 5
 
 int stage1_find(const char *path, char **ret, struct error *err)
 {
@@ -129,6 +130,8 @@ static void run_arguments(struct strv *argv, unsigned long long version, const c
 			log_warn("this stage1 does not know %s; it is ignored",
 				 insecure[i].argument);
 	}
+	if (run->mutable_pod)
+		strv_add(argv, "--mutable");
 	strv_add(argv, uuid);
 }
 
@@ -144,6 +147,8 @@ int stage1_arguments(const struct pods *pods, const struct pod *pod, struct json
 		r = interface_version(manifest, &version, err);
 	if (r < 0)
 		return r;
+	if (run->mutable_pod && version < VERSION_MUTABLE)
+		return error_set(err, -ENOTSUP, "stage1 does not support mutable pods");
 	strv_add_owned(ret, xasprintf("%s/%s", dir, entry));
 	run_arguments(ret, version, pod->uuid, globals, run);
 	return 0;
@@ -372,5 +377,63 @@ int stage1_gc(const struct pod *pod, bool debug, struct error *err)
 	}
 	if (status != 0)
 		return error_set(err, -EIO, "stage1's gc entry point ended with status %d", status);
+	return 0;
+}
+
+bool stage1_is_mutable(struct json_object *manifest)
+{
+	static const char *const names[] = {"app/add", "app/rm", "app/start", "app/stop"};
+	struct error ignored = ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		cleanup_free char *path = NULL;
+
+		if (stage1_entrypoint(manifest, names[i], &path, &ignored) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* How an entry point crosses into the pod, by those that do that through enter. */
+static int name_crossing(const struct pod *pod, int pid, const char *app, struct error *err)
+{
+	cleanup_free char *enter = NULL, *number = xasprintf("%d", pid);
+	struct error ignored = ERROR_INIT;
+
+	if (find_entry(pod, "enter", &enter, &ignored) == 0 &&
+	    setenv("RKT_STAGE1_ENTERCMD", enter, 1) < 0)
+		return error_errno(err, "setenv");
+	if (setenv("RKT_STAGE1_ENTERPID", number, 1) < 0 ||
+	    setenv("RKT_STAGE1_ENTERAPP", app, 1) < 0)
+		return error_errno(err, "setenv");
+	return 0;
+}
+
+int stage1_app(const struct pod *pod, int pid, const char *name, const char *app, bool debug,
+	       struct error *err)
+{
+	cleanup_strv struct strv argv = STRV_INIT;
+	cleanup_free char *entry = NULL;
+	cleanup_fd int pidfd = -1;
+	int status = 0, r;
+	pid_t child;
+
+	r = find_entry(pod, name, &entry, err);
+	if (r == 0)
+		r = name_crossing(pod, pid, app, err);
+	if (r < 0)
+		return r;
+	strv_add(&argv, entry);
+	if (debug)
+		strv_add(&argv, "--debug");
+	strv_add_owned(&argv, xasprintf("--app=%s", app));
+	r = start_entry(pod, &argv, &child, &pidfd, err);
+	if (r == 0)
+		r = spawn_wait(child, pidfd, -1, &status, err);
+	if (r < 0)
+		return error_wrap(err, "stage1's %s entry point", name);
+	if (status != 0)
+		return error_set(err, -EIO, "stage1's %s entry point ended with status %d", name,
+				 status);
 	return 0;
 }

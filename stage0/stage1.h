@@ -40,6 +40,7 @@ int stage1_manifest(const struct pod *pod, struct json_object **ret, struct erro
 
 struct stage1_run {
 	bool interactive;
+	bool mutable_pod;
 	const char *hostname;	  /* never NULL */
 	bool hostname_given;	  /* by the user */
 	const char *net;	  /* NULL: nothing is said */
@@ -95,5 +96,15 @@ int stage1_stop(const struct pod *pod, bool force, pid_t *ret_pid, int *ret_pidf
 
 /* Call the gc entry point of the pod's own stage1. -ENOENT: the pod has none that is whole. */
 int stage1_gc(const struct pod *pod, bool debug, struct error *err) __attribute__((nonnull));
+
+/*
+ * Call entry point "app/add", "app/start", ... of the pod's own stage1 for an app, and wait for its
+ * end, which has its own limits. -ENOENT: there is none.
+ */
+int stage1_app(const struct pod *pod, int pid, const char *name, const char *app, bool debug,
+	       struct error *err) __attribute__((nonnull));
+
+/* Whether the image can have mutable pods: it has all the entry points of their apps. */
+bool stage1_is_mutable(struct json_object *manifest) __attribute__((nonnull));
 
 #endif
