@@ -10,7 +10,7 @@ $(B)/libexec/tripod-doc-options: $(O)/docs/main.o $(B)/lib/libstage0.a $(B)/lib/
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(STAGE0_LIBS)
 
 docs-options: $(B)/libexec/tripod-doc-options
-	$(Q)export RKT_EXPERIMENT_ATTACH=true; for page in docs/tripod.md docs/tripod-*.md; do \
+	$(Q)export RKT_EXPERIMENT_APP=true RKT_EXPERIMENT_ATTACH=true; for page in docs/tripod.md docs/tripod-*.md; do \
 		docs/fill-options $< $$page >$$page.new && mv $$page.new $$page || exit 1; done
 
 .PHONY: docs-options

@@ -4,7 +4,7 @@
 . tests/e2e/tap.sh
 
 # the pages tell of everything there can be
-export RKT_EXPERIMENT_ATTACH=true
+export RKT_EXPERIMENT_APP=true RKT_EXPERIMENT_ATTACH=true
 
 run "$TRIPOD" help
 commands=$(printf '%s\n' "$out" | sed -n '/^COMMANDS:/,/^$/s/^	\([a-z -]*\)	.*/\1/p')
@@ -36,7 +36,7 @@ done <<EOF
 $commands
 EOF
 
-for group in attest image; do
+for group in app attest image; do
 	run "$TRIPOD" $group
 	is "$group alone succeeds" "$status" 0
 	like "$group alone shows its commands" "$out" "^	$group [a-z-]+	"

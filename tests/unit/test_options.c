@@ -345,6 +345,7 @@ static void every_command_with_two_words_is_in_a_group(void **state)
 	bool ambiguous;
 
 	(void)state;
+	setenv("RKT_EXPERIMENT_APP", "true", 1);
 	for (size_t i = 0; commands[i]; i++) {
 		const char *space = strchr(commands[i]->name, ' ');
 		cleanup_free char *group = NULL;
@@ -357,6 +358,8 @@ static void every_command_with_two_words_is_in_a_group(void **state)
 		assert_non_null(command_find(NULL, group, &ambiguous));
 		assert_null(command_find(NULL, group, &ambiguous)->run);
 	}
+	unsetenv("RKT_EXPERIMENT_APP");
+	assert_null(command_find(NULL, "app", &ambiguous));
 }
 
 int main(void)

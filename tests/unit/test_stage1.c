@@ -87,7 +87,6 @@ static void what_a_vm_can_not_have_is_refused_by_name(void **state)
 		{"--net=default,host", "failed to setup network"},
 		{"--net=none,user", "failed to setup network"},
 		{"--net=user,bridge", "failed to setup network"},
-		{"--mutable", "mutable"},
 		{"--private-users=1:2", "private-users"},
 		{"--ipc=parent", "--ipc=parent"},
 	};

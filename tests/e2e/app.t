@@ -1,0 +1,232 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Mutable pods: app sandbox, add, start, stop, rm, list, status and exec (rkt-behaviour 2.15, 4.3).
+. tests/e2e/tap.sh
+. tests/e2e/stub.sh
+need_kvm
+
+export DATA GC_LOG="$WORK/gc.log"
+run_tripod app list x
+is 'without the experiment there is no such command' "$status" 254
+like 'and that is what is said' "$err" 'unknown command "app"'
+export RKT_EXPERIMENT_APP=true
+
+# a stage1 without their entry points
+make_stage1 "$WORK/stub.aci" 6 </dev/null
+run_tripod app sandbox --stage1-path="$WORK/stub.aci"
+is 'a stage1 that can not have mutable pods is refused' "$status" 1
+like 'in these words' "$err" 'stage1 does not support mutable pods'
+is 'and leaves nothing' "$(find "$DATA"/pods/*/* -maxdepth 0 2>/dev/null)" ''
+run_tripod app sandbox "$IMAGES/busybox.aci"
+is 'a sandbox takes no images' "$status" 1
+run_tripod app sandbox --port=web:tcp:80:1.2.3.4
+is 'a port has five parts' "$status" 1
+like 'which the message names' "$err" 'NAME:PROTO:PODPORT:HOSTIP:HOSTPORT'
+
+run_tripod fetch "$IMAGES/busybox.aci"
+image=$out
+
+TRIPOD_TEST=$WORK timeout -k 5 $((4 * LIMIT)) "$TRIPOD" --dir="$DATA" --insecure-options=image \
+	app sandbox --net=none --uuid-file-save="$WORK/uuid" --annotation=of=pod \
+	--user-label=kind=sandbox >"$WORK/sandbox.out" 2>"$WORK/sandbox.err" \
+	</dev/null &
+sandbox=$!
+until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
+uuid=$(cat "$WORK/uuid")
+[ -n "$uuid" ] || bail "no sandbox: $(cat "$WORK/sandbox.err")"
+run_tripod status --wait-ready="${LIMIT}s" "$uuid"
+is 'a sandbox is ready without apps' "$status" 0
+run_tripod app list "$uuid"
+is 'and has none' "$(cat "$WORK/out")" "$(printf 'NAME\tSTATE')"
+run_tripod cat-manifest "$uuid"
+like 'its manifest says that it is mutable' "$(echo "$out" | tr -d ' \t\n')" \
+	'"name":"coreos.com/rkt/stage1/mutable","value":"true"'
+like 'its annotation is there' "$(echo "$out" | tr -d ' \t\n')" '"name":"of","value":"pod"'
+like 'and its label' "$(echo "$out" | tr -d ' \t\n')" '"userLabels":\{"kind":"sandbox"\}'
+
+# add NAME OPTIONS... : a shell as an app
+add()
+{
+	name=$1
+	shift
+	run_tripod app add "$uuid" "$image" --name="$name" --exec=/bin/sh "$@"
+}
+
+# state NAME STATE: the app gets there
+state()
+{
+	i=0
+	until run_tripod app status --app="$1" "$uuid" && echo "$out" | grep -q "^state=$2\$"; do
+		i=$((i + 1))
+		[ $i -lt $LIMIT ] || break
+		sleep 0.2
+	done
+}
+
+# said TEXT: the sandbox has shown this line
+said()
+{
+	i=0
+	until grep -q "^$1\$" "$WORK/sandbox.out"; do
+		i=$((i + 1))
+		[ $i -lt $LIMIT ] || return 1
+		sleep 0.2
+	done
+}
+
+# shellcheck disable=SC2016 # for the shell in the pod
+add one --user-annotation=a=b --mnt-volume=name=v,kind=empty,target=/data,mode=0700 -- -c \
+	'echo run >>/runs; touch /data/x; cat /runs | wc -l; exit 3'
+is 'an app is added' "$status" 0
+run_tripod app status --app=one "$uuid"
+like 'it is created, not started' "$out" '^state=created$'
+unlike 'so it has no other times' "$out" '^(started|finished)_at='
+is 'and its mark is there' \
+	"$(ls "$DATA/pods/run/$uuid/stage1/rootfs/rkt/status")" one-created
+run_tripod app start --app=one "$uuid"
+is 'it is started' "$status" 0
+state one exited
+like 'an app ends by itself' "$out" '^exit_code=3$'
+like 'with the time' "$out" '^finished_at=2'
+like 'its mounts are shown' "$out" '^mounts=.*"container_path":"\\?/data"'
+like 'its annotations, too' "$out" '^user_annotations=.*"a":"b"'
+is 'in the specified order' "$(echo "$out" | sed 's/=.*//' | tr '\n' ' ')" \
+	'name state image_id created_at started_at finished_at exit_code mounts user_annotations '
+ok 'what it says is shown with its name' said 'one: 1'
+run_tripod app start --app=one "$uuid"
+is 'it is started again' "$status" 0
+ok 'and finds what it wrote' said 'one: 2'
+state one exited
+
+# shellcheck disable=SC2016
+add two --memory=64M -- -c 'trap "echo told; exit 4" TERM; echo "up $(ls /data /runs 2>&1 | wc -l)"
+	while :; do sleep 0.2; done'
+run_tripod app start --app=two "$uuid"
+is 'another one' "$status" 0
+ok 'that sees nothing of the first' said 'two: up 2'
+run_tripod app list "$uuid"
+is 'both are listed' "$(cat "$WORK/out")" \
+	"$(printf 'NAME\tSTATE\none\texited\ntwo\trunning')"
+run_tripod app list --no-legend "$uuid"
+is 'without a header if wanted' "$(cat "$WORK/out")" "$(printf 'one\texited\ntwo\trunning')"
+run_tripod app exec --app=two "$uuid" /bin/sh -c 'tr "\0" "\n" </proc/1/environ >/dev/null; exit 9'
+is 'app exec is enter, with its status' "$status" 9
+run_tripod app exec --app=one "$uuid" /bin/true
+is 'there is nothing to enter in one that does not run' "$status" 254
+run_tripod logs --app=two "$uuid"
+like 'its logs are kept' "$out" 'up 2'
+run_tripod app start --app=two "$uuid"
+is 'what runs is not started' "$status" 254
+like 'and that is told' "$err" 'app two runs'
+run_tripod app stop --app=two "$uuid"
+is 'it is stopped' "$status" 0
+run_tripod app status --app=two --format=json "$uuid"
+like 'it had its say' "$out" '"state":"exited".*"exit_code":4'
+ok 'by SIGTERM' said 'two: told'
+run_tripod app stop --app=two "$uuid"
+is 'what does not run is not stopped' "$status" 254
+run_tripod status "$uuid"
+like 'the pod runs on' "$out" '^state=running$'
+
+# names
+add two
+is 'a name is one app'"'"'s' "$status" 254
+like 'and that is told' "$err" 'the pod has an app "two"'
+add one-created
+is 'nor is a name that is a mark' "$status" 254
+run_tripod app rm --app=one "$uuid"
+is 'an app is removed' "$status" 0
+run_tripod app list --no-legend "$uuid"
+is 'and is gone' "$(cat "$WORK/out")" "$(printf 'two\texited')"
+is 'with its files' "$(find "$DATA/pods/run/$uuid" -name 'one*' ! -path '*/log/*')" ''
+# shellcheck disable=SC2016
+add one -- -c 'echo "new $(ls /data /runs 2>&1 | wc -l)"; exec sleep 1000'
+run_tripod app start --app=one "$uuid"
+is 'its name is free for another' "$status" 0
+ok 'that finds nothing of it' said 'one: new 2'
+
+# mistakes
+run_tripod app add "$uuid" "$image" --name=big --memory=1T --exec=/bin/true
+is 'an app larger than the pod is refused' "$status" 254
+like 'with both sizes' "$err" 'its memory limit is [0-9]+ MiB, and the pod has [0-9]+ MiB in all'
+run_tripod app add "$uuid" "$image" --name=host --exec=/bin/true \
+	--mnt-volume=name=h,kind=host,source=/etc,target=/h
+is 'a directory of the host is refused' "$status" 254
+like 'with the reason' "$err" 'a directory of the host, which a machine that runs can not get'
+run_tripod app list --no-legend "$uuid"
+is 'and leaves nothing' "$(cat "$WORK/out")" "$(printf 'two\texited\none\trunning')"
+run_tripod app add "$uuid" sha512-00
+is 'an image must be in the store' "$status" 254
+run_tripod app start --app=none "$uuid"
+is 'an app must be there' "$status" 254
+run_tripod app status --app=none "$uuid"
+is 'errors of status are 1' "$status" 1
+run_tripod app list 00000000
+is 'and of list' "$status" 1
+like 'with the usual words' "$err" 'no matches found for'
+add none -- -c x
+run_tripod app rm --app=none "$uuid"
+run_tripod app add "$uuid" "$image" --name=none --exec=/not/there
+run_tripod app start --app=none "$uuid"
+is 'a program that is not there is told to who starts it' "$status" 254
+like 'by its name' "$err" 'Unable to open "/not/there"'
+state none exited
+like 'and has the status' "$out" '^exit_code=203$'
+
+# hostile requests on control.sock: answered by an error, and the pod goes on
+sock=$DATA/pods/run/$uuid/control.sock
+run python3 tests/e2e/app_hostile.py "$sock"
+is 'requests that make no sense are refused' "$out$err" 'all refused'
+
+# many at once
+for i in 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+	run_tripod app add "$uuid" "$image" --name="n$i" --exec=/bin/true
+	[ "$status" = 0 ] || diag "n$i: $err"
+done
+run_tripod app list --no-legend "$uuid"
+is 'a pod has 16 apps' "$(wc -l <"$WORK/out")" 16
+add more
+is 'and no more' "$status" 254
+like 'as is told' "$err" 'the pod has 16 apps, and room for no more'
+
+run_tripod stop "$uuid"
+is 'stop ends the pod' "$status" 0
+wait $sandbox
+is 'without a failure' "$?" 0
+run_tripod app list --no-legend "$uuid"
+is 'its apps have ended' "$(cut -f2 "$WORK/out" | sort | uniq -c | tr -s ' ' | tr '\n' ' ')" ' 16 exited '
+run_tripod app status --app=one "$uuid"
+like 'the one that ran by a signal' "$out" '^exit_code=143$'
+run_tripod app start --app=one "$uuid"
+is 'a pod that has ended starts nothing' "$status" 254
+is 'on stderr was nothing but the warning' "$(grep -v 'signature verification' "$WORK/sandbox.err" |
+	grep -v 'Unable to open "/not/there"')" ''
+run_tripod gc --grace-period=0s
+is 'gc takes it away' "$status$(find "$DATA"/pods/*/* -maxdepth 0 2>/dev/null)" 0
+
+# the VMM is killed: what the files say is true
+rm "$WORK/uuid"
+TRIPOD_TEST=$WORK timeout -k 5 $((2 * LIMIT)) "$TRIPOD" --dir="$DATA" --insecure-options=image \
+	app sandbox --net=none --uuid-file-save="$WORK/uuid" >"$WORK/sandbox.out" 2>"$WORK/sandbox.err" \
+	</dev/null &
+sandbox=$!
+until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
+uuid=$(cat "$WORK/uuid")
+run_tripod status --wait-ready="${LIMIT}s" "$uuid"
+add lives -- -c 'echo up; exec sleep 1000'
+run_tripod app start --app=lives "$uuid"
+add never
+log=$DATA/pods/run/$uuid/measurements
+is 'what was added is in the event log' \
+	"$(tr -c ' -~' '\n' <"$log" | grep -ao 'Plan of added app [a-z]*' | tr '\n' ' ')" \
+	'Plan of added app lives Plan of added app never '
+kill -KILL "$(cat "$DATA/pods/run/$uuid/pid")"
+wait $sandbox
+run_tripod app list --no-legend "$uuid"
+is 'all have ended' "$(cat "$WORK/out")" "$(printf 'lives\texited\nnever\texited')"
+run_tripod app status --app=lives "$uuid"
+unlike 'how is not known' "$out" '^exit_code='
+run_tripod gc --grace-period=0s
+is 'gc takes that away, too' "$status$(find "$DATA"/pods/*/* -maxdepth 0 2>/dev/null)" 0
+no_leaks 'nothing is left'
+done_testing
