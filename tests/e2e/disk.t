@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The pod's disk: what apps write is kept there, limited, given back, and exported. DISK_MIB (8): how
+# The pod's disk: what apps write is kept there, limited, given back, and exported. DISK_MIB (1): how
 # much is written to it; over 128 it is more than the guest has memory.
 . tests/e2e/tap.sh
 need_kvm
 need_command python3
 
-mib=${DISK_MIB:-8}
+LIMIT=600 # writing a MiB takes seconds where guest kernel mode is emulated
+mib=${DISK_MIB:-1}
 size=$((mib + 32))
 box=$IMAGES/busybox.aci
 
@@ -23,8 +24,8 @@ chmod 2750 made/a
 chmod 4711 made/hard
 dd if=/dev/zero of=made/sparse bs=4096 seek=100 count=1 2>/dev/null
 dd if=/dev/zero of=made/sparse bs=1 seek=819200 count=0 2>/dev/null
-i=0; while [ $i -lt 200 ]; do echo $i >made/empty/$i; i=$((i + 1)); done
-rm made/empty/1??
+i=0; while [ $i -lt 40 ]; do echo $i >made/empty/$i; i=$((i + 1)); done
+rm made/empty/1?
 echo more >>etc/passwd
 rm -r usr/sbin
 mv bin/cat made/cat
@@ -39,7 +40,7 @@ df -k / | tail -n 1
 fallocate -l '$((size + 1))'m big 2>&1 || echo "too much: $?"
 rm -f big
 dd if=/dev/zero of=/large bs=1M count='$mib' 2>/dev/null && sync && ls -s /large && rm /large
-dd if=/dev/zero of=/tmp/kept bs=1M count=2 2>/dev/null; sync
+dd if=/dev/zero of=/tmp/kept bs=64k count=4 2>/dev/null; sync
 touch -d @1000 . tmp tmp/kept
 grep " / " /proc/mounts'
 
@@ -61,8 +62,8 @@ uuid=$(cat "$WORK/uuid")
 pod=$DATA/pods/run/$uuid
 kib=$(du -k "$pod/disk.img" | cut -f1)
 diag "$kib KiB of the disk are there"
-ok 'the disk holds what was kept' [ "$kib" -ge 2048 ]
-ok 'and what was removed was given back' [ "$kib" -lt $((2048 + mib * 1024)) ]
+ok 'the disk holds what was kept' [ "$kib" -ge 256 ]
+ok 'and what was removed was given back' [ "$kib" -lt $((256 + mib * 1024)) ]
 
 # Export: what is in it is what the same commands leave of the same image here.
 run_tripod export "$uuid" "$WORK/out.tar"
@@ -80,7 +81,7 @@ run_tripod export --app=other "$uuid" "$WORK/other.aci"
 like 'an app that is not there is said so' "$status $err" '^254 .*no app "other"'
 run_tripod image extract --rootfs-only "$(sed -n 's/.*"id":"\([^"]*\)".*/\1/p' "$pod/pod")" \
 	"$WORK/here"
-(cd "$WORK/here" && sh -c "$change" && : >tmp/kept && truncate -s 2M tmp/kept &&
+(cd "$WORK/here" && sh -c "$change" && : >tmp/kept && truncate -s 256k tmp/kept &&
 	touch -d @1000 tmp/kept tmp .)
 run_tripod fetch "$WORK/out.aci"
 is 'the result is an image' "$status" 0
@@ -122,7 +123,7 @@ cat >"$WORK/damage" <<-'END'
 	        f.write(bytes([random.randrange(256)]))
 END
 bad=
-for seed in 0 1 2 3 4 5 6 7 8 9 10 11; do
+for seed in 0 1 2 3 4 5 6 7; do
 	cp --sparse=always "$WORK/disk.img" "$pod/disk.img"
 	python3 "$WORK/damage" "$pod/disk.img" $seed
 	rm -f "$WORK/damaged.aci"
