@@ -5,8 +5,8 @@
  * parsing a word costs ten thousand instructions on each boot.
  *
  * A command line is CMDLINE_COMMON, then CMDLINE_EMULATED if the host runs guest kernel mode in
- * KVM's instruction emulator, then CMDLINE_DEBUG or CMDLINE_QUIET, CMDLINE_BALLOON if
- * there is a balloon, then the user's words, separated by spaces.
+ * KVM's instruction emulator, then CMDLINE_DEBUG or CMDLINE_QUIET, then the user's words, separated
+ * by spaces.
  */
 #ifndef FIRMWARE_CMDLINE_H
 #define FIRMWARE_CMDLINE_H
@@ -21,11 +21,6 @@
 
 /* Nothing: there is no console, and the log keeps warnings and worse. */
 #define CMDLINE_QUIET ""
-/*
- * Free ranges are reported from 512 KiB on. The kernel reports nothing of a zone with less free than
- * 32 such ranges; by default a range is 4 MiB, and no zone of a small guest has 128 MiB free.
- */
-#define CMDLINE_BALLOON "page_reporting.page_reporting_order=7"
 /*
  * The serial port is LAYOUT_SERIAL_BASE's, found by device tree; earlycon shows what comes before.
  * All messages are recorded and shown.

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "firmware/cmdline.h"
 #include "vmm/podmut.h"
 
 #define DISK_PAD UINT64_C(4096) /* each file of a disk begins at a multiple of it */
@@ -270,16 +269,6 @@ void guest_describe(const struct shape *shape, bool serial, struct firmware_para
 		machine_describe_virtio(ret, i);
 }
 
-void guest_cmdline(const struct shape *shape, bool serial, struct str *ret)
-{
-	cleanup_str struct str words = STR_INIT;
-
-	if (shape->memory > GUEST_BOOT_MEMORY)
-		str_addf(&words, CMDLINE_BALLOON "%s", *shape->words ? " " : "");
-	str_add(&words, shape->words);
-	machine_cmdline(shape->emulated, serial, str_get(&words), ret);
-}
-
 int guest_boot_dir(struct error *err)
 {
 	char exe[PATH_MAX];
@@ -334,7 +323,8 @@ static int load(struct guest *guest, const struct guest_params *params, struct l
 	guest->kernel = openat(params->boot_dir, GUEST_KERNEL, O_RDONLY | O_CLOEXEC);
 	if (guest->kernel < 0 || initrd < 0)
 		return error_errno(err, "%s", guest->kernel < 0 ? GUEST_KERNEL : GUEST_INITRD);
-	guest_cmdline(params->shape, params->args->debug, &cmdline);
+	machine_cmdline(params->shape->emulated, params->args->debug, params->shape->words,
+			&cmdline);
 	r = launch_add_files(parts, params->pod_dir, guest->kernel, initrd, err);
 	if (r == 0)
 		r = measure(guest, params, parts, str_get(&cmdline), err);

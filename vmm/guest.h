@@ -80,10 +80,6 @@ int guest_boot_dir(struct error *err) __attribute__((nonnull));
 void guest_describe(const struct shape *shape, bool serial, struct firmware_params *ret)
 	__attribute__((nonnull));
 
-/* The kernel's command line of it. */
-void guest_cmdline(const struct shape *shape, bool serial, struct str *ret)
-	__attribute__((nonnull));
-
 /*
  * Make it, up to but not including machine_start(), and its launch measurement, which is in the
  * pod's directory then.

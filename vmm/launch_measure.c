@@ -94,7 +94,7 @@ static int measure(const struct stage1_args *args, const struct shape *shape,
 	if (r < 0)
 		return r;
 	guest_describe(shape, args->debug, machine);
-	guest_cmdline(shape, args->debug, &cmdline);
+	machine_cmdline(shape->emulated, args->debug, shape->words, &cmdline);
 	machine->cmdline = str_get(&cmdline);
 	return launch_log(&launch, ret, err);
 }
