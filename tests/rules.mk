@@ -102,6 +102,7 @@ bench-built: all $(B)/tests/guest/net_load $(KERNEL_BENCH)/kernel_image $(KERNEL
 	$(Q)tests/bench/vmm
 	$(Q)tests/bench/net
 	$(Q)tests/bench/pull
+	$(Q)tests/bench/pod
 	$(Q)$(if $(KERNEL_BENCH),$(MAKE) bench-kernel)
 
 .PHONY: bench-built guest-programs tests fuzz-objects fuzzers check-unit check-e2e check-fuzz check-built
