@@ -11,10 +11,10 @@
 int metadata_main(int argc, char **argv, struct error *err) __attribute__((nonnull));
 
 /*
- * Serve the descriptors slots[0..n), until the other side of one is closed. Makes only the system
+ * Serve the descriptors fds[0..n), until the other side of one is closed. Makes only the system
  * calls a confined process may.
  */
-void metadata_serve(const struct metadata *md, const int *slots, unsigned n)
+void metadata_serve(const struct metadata *md, const int *fds, unsigned n)
 	__attribute__((nonnull));
 
 #endif
