@@ -14,7 +14,6 @@ int metadata_main(int argc, char **argv, struct error *err) __attribute__((nonnu
  * Serve the descriptors fds[0..n), until the other side of one is closed. Makes only the system
  * calls a confined process may.
  */
-void metadata_serve(const struct metadata *md, const int *fds, unsigned n)
-	__attribute__((nonnull));
+void metadata_serve(const struct metadata *md, const int *fds, unsigned n) __attribute__((nonnull));
 
 #endif
