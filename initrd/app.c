@@ -39,6 +39,7 @@
 #include "initrd/limit.h"
 #include "initrd/mount.h"
 #include "initrd/tpm.h"
+#include "initrd/ulimit.h"
 #include "initrd/user.h"
 
 /* Names of paths and tables of files lie in it on the way to an error message. */
@@ -64,15 +65,17 @@ static int fail(struct launch *launch, int code)
 	return -1;
 }
 
-static int set_groups(struct launch *launch, uint32_t gid)
+static int set_groups(struct launch *launch, const struct init_user *user)
 {
 	static uint32_t groups[INIT_GROUPS_MAX];
 	const struct init_plan_app *plan = launch->plan;
+	unsigned n = plan->ngroups ? plan->ngroups : user->ngroups;
 
-	memcpy(groups, plan->groups ? plan->groups : (const uint8_t *)"", plan->ngroups * 4);
+	if (plan->ngroups)
+		memcpy(groups, plan->groups, n * sizeof(groups[0]));
 	/* always, so that none of init's is left */
-	if (syscall(SYS_setgroups, plan->ngroups, groups) < 0 ||
-	    syscall(SYS_setresgid, gid, gid, gid) < 0) {
+	if (syscall(SYS_setgroups, n, plan->ngroups ? groups : user->groups) < 0 ||
+	    syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0) {
 		init_text_fail(launch->why, -errno, "changing to group", plan->group);
 		return fail(launch, AGENT_EXIT_GROUP);
 	}
@@ -142,16 +145,23 @@ static int set_filter(struct launch *launch, uint32_t uid)
 }
 
 /* user: text is "name", group: the same, where a group equal to a user without one is its number */
-static int resolve(struct launch *launch, uint32_t *uid, uint32_t *gid)
+static int resolve(struct launch *launch, struct init_user *user)
 {
 	const struct init_plan_app *plan = launch->plan;
 
-	if (init_user_resolve(plan->user, false, uid, launch->why) < 0)
+	if (plan->flags & PLAN_NUMBERS_FIRST)
+		return init_user_oci(plan->user,
+				     plan->flags & PLAN_PRIMARY_GROUP ? NULL : plan->group, user,
+				     launch->why) == 0
+			       ? 0
+			       : fail(launch,
+				      user->group_failed ? AGENT_EXIT_GROUP : AGENT_EXIT_USER);
+	if (init_user_resolve(plan->user, false, &user->uid, launch->why) < 0)
 		return fail(launch, AGENT_EXIT_USER);
-	if (init_user_resolve(plan->group, true, gid, launch->why) < 0) {
+	if (init_user_resolve(plan->group, true, &user->gid, launch->why) < 0) {
 		if (strcmp(plan->user, plan->group) != 0)
 			return fail(launch, AGENT_EXIT_GROUP);
-		*gid = *uid;
+		user->gid = user->uid;
 	}
 	return 0;
 }
@@ -199,10 +209,11 @@ static int go_to_root(struct launch *launch)
 static int become(struct launch *launch)
 {
 	const struct init_plan_app *plan = launch->plan;
+	static struct init_user user;
 	sigset_t none;
-	uint32_t uid, gid;
 	int r;
 
+	user = (struct init_user){.uid = 0}; /* an app before left its own */
 	umask(0);
 	if (init_limit_join(plan, launch->why) < 0)
 		return fail(launch, AGENT_EXIT_CGROUP);
@@ -210,16 +221,16 @@ static int become(struct launch *launch)
 		return -1;
 	if (go_to_root(launch) < 0)
 		return fail(launch, AGENT_EXIT_ROOTFS);
-	if (resolve(launch, &uid, &gid) < 0)
+	if (resolve(launch, &user) < 0)
 		return -1;
-	r = plan->flags & PLAN_TPM_DEVICE ? init_tpm_own(uid, gid) : 0;
+	r = plan->flags & PLAN_TPM_DEVICE ? init_tpm_own(user.uid, user.gid) : 0;
 	if (r < 0) {
 		init_text_fail(launch->why, r, "giving the TPM to user", plan->user);
 		return fail(launch, AGENT_EXIT_USER);
 	}
 	if (launch->fd[0] < 0)
 		launch->fd[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
-	r = launch->fd[0] < 0 ? -errno : set_streams(launch, uid, gid);
+	r = launch->fd[0] < 0 ? -errno : set_streams(launch, user.uid, user.gid);
 	if (r < 0) {
 		init_text_set(launch->why, 0, "setting up the streams");
 		init_text_add_errno(launch->why, r);
@@ -229,9 +240,11 @@ static int become(struct launch *launch)
 		init_text_fail(launch->why, -errno, "changing to directory", plan->workdir);
 		return fail(launch, AGENT_EXIT_CHDIR);
 	}
-	if (set_caps(launch) < 0 || set_groups(launch, gid) < 0)
+	if (init_ulimit_set(plan, launch->why) < 0)
+		return fail(launch, AGENT_EXIT_LIMITS);
+	if (set_caps(launch) < 0 || set_groups(launch, &user) < 0)
 		return -1;
-	if (uid != 0 && syscall(SYS_setresuid, uid, uid, uid) < 0) {
+	if (user.uid != 0 && syscall(SYS_setresuid, user.uid, user.uid, user.uid) < 0) {
 		init_text_fail(launch->why, -errno, "changing to user", plan->user);
 		return fail(launch, AGENT_EXIT_USER);
 	}
@@ -241,7 +254,7 @@ static int become(struct launch *launch)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	syscall(SYS_close_range, INIT_APP_STREAMS, ~0U, 0);
 	/* last: what comes before it need not be allowed */
-	if (set_filter(launch, uid) < 0)
+	if (set_filter(launch, user.uid) < 0)
 		return -1;
 	init_exec(plan->argv, plan->envp, launch->why);
 	return fail(launch, AGENT_EXIT_EXEC);
@@ -483,7 +496,7 @@ static void become_root(struct init_plan_app *plan)
 		plan->flags |= PLAN_NO_NEW_PRIVS;
 	plan->user = plan->group = "root";
 	plan->ngroups = 0;
-	plan->flags &= ~(uint32_t)PLAN_PRIMARY_GROUP;
+	plan->flags &= ~(uint32_t)(PLAN_NUMBERS_FIRST | PLAN_PRIMARY_GROUP);
 	plan->flags &= ~(uint32_t)PLAN_TPM_DEVICE; /* it is given to the app's user, and stays so */
 }
 
@@ -572,7 +585,7 @@ int init_app_enter(const struct init_app *app, const struct init_plan_app *reque
 	plan.workdir = "/";
 	plan.rows = request->rows;
 	plan.columns = request->columns;
-	plan.flags &= ~(uint32_t)PLAN_TTY;
+	plan.flags &= ~(uint32_t)(PLAN_TTY | PLAN_NUMBERS_FIRST | PLAN_PRIMARY_GROUP);
 	plan.flags |= PLAN_STDIN | (request->flags & PLAN_TTY);
 	return launch_streams(&launch, 0, ret, ret_pid);
 }

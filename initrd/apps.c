@@ -30,7 +30,9 @@
 #include "initrd/disk.h"
 #include "initrd/fatal.h"
 #include "initrd/left.h"
+#include "initrd/limit.h"
 #include "initrd/mask.h"
+#include "initrd/mount.h"
 #include "initrd/stream.h"
 
 /* Notifications that may wait when an app ends; the kernel keeps 10 for a socket. */
@@ -198,7 +200,12 @@ int init_apps_again(struct init_apps *apps, unsigned n)
 
 void init_apps_start(struct init_apps *apps)
 {
+	struct init_text why;
+
 	make_masks(apps, apps->pod);
+	if (init_limit_prepare(apps->pod, &why) < 0 ||
+	    (apps->pod->napps != 1 && init_mount_shm(&why) < 0))
+		init_fatal(apps->control, &why);
 	for (unsigned i = 0; i < apps->pod->napps; i++) {
 		struct init_app *app = &apps->app[i];
 

@@ -74,6 +74,13 @@ static bool is_missing(const char *path)
 	return lstat(path, &st) < 0;
 }
 
+static bool is_empty(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) < 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
+}
+
 /* A file of the layer's /etc, unless there is no text for it. */
 static int write_etc(const char *path, const char *text, const char *end, struct init_text *why)
 {
@@ -94,12 +101,13 @@ static int write_etc(const char *path, const char *text, const char *end, struct
 static int fill_etc(const struct init_plan *pod, struct init_text *why)
 {
 	bool mtab = is_missing("/lower/etc/mtab"), open;
+	const char *id = is_empty("/lower/etc/machine-id") ? pod->machine_id : NULL;
 	const char *hosts = pod->hosts_set;
 	int r;
 
 	if (!hosts && pod->hosts && is_missing("/lower/etc/hosts"))
 		hosts = pod->hosts;
-	if (!mtab && !pod->hostname && !hosts && !pod->resolv)
+	if (!mtab && !pod->hostname && !hosts && !pod->resolv && !id)
 		return 0;
 	r = open_up("/lower/etc", "root/etc", &open, why);
 	if (r < 0 || !open)
@@ -109,6 +117,8 @@ static int fill_etc(const struct init_plan *pod, struct init_text *why)
 	r = write_etc("root/etc/hostname", pod->hostname, "\n", why);
 	if (r == 0)
 		r = write_etc("root/etc/hosts", hosts, "", why);
+	if (r == 0)
+		r = write_etc("root/etc/machine-id", id, "\n", why);
 	return r < 0 ? r : write_etc("root/etc/resolv.conf", pod->resolv, "", why);
 }
 

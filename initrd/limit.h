@@ -7,13 +7,19 @@
 #include "initrd/plan.h"
 #include "initrd/text.h"
 
-/* Limits of memory and processor time: a control group for each app that has some. */
+/* Limits of memory and processor time: a control group for each app. */
 
-/* Make the app's group; the first brings what all need. An app without limits needs none. */
+/* Make what groups need, if any app of the plan has limits. Before the first app starts. */
+int init_limit_prepare(const struct init_plan *plan, struct init_text *why)
+	__attribute__((nonnull));
+
+/* Make the app's group, if there are groups. */
 int init_limit_make(const struct init_plan_app *app, struct init_text *why)
 	__attribute__((nonnull));
 
-/* Have the calling process, which still sees init's root, belong to the app's group. */
+/*
+ * Have the calling process belong to the app's group, if there are groups, and see nothing of others.
+ */
 int init_limit_join(const struct init_plan_app *app, struct init_text *why)
 	__attribute__((nonnull));
 

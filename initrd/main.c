@@ -35,6 +35,7 @@
 #include "initrd/net.h"
 #include "initrd/plan.h"
 #include "initrd/session.h"
+#include "initrd/sysctl.h"
 #include "initrd/text.h"
 #include "initrd/tpm.h"
 #include "initrd/volume.h"
@@ -351,6 +352,8 @@ int main(void)
 	init.apps.epfd = init.epfd;
 	init.apps.stream_key = KEY(KEY_STREAM, 0, 0);
 	init.apps.notify_key = KEY(KEY_NOTIFY, 0, 0);
+	if (init.plan.nsysctls && init_sysctl_set(&init.plan, &why) < 0)
+		fatal(&why);
 	init_apps_start(&init.apps);
 	watch(init.sigfd, KEY_SIGNAL);
 	watch(init.control.fd, KEY_CONTROL);

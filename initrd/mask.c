@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define COVER	   "/cover"
 #define COVER_FILE COVER "/file"
@@ -27,43 +28,52 @@ int init_mask_make(struct init_text *why)
 	return 0;
 }
 
-/* Mount source, or the path itself read only, over the path. */
-static int cover(const char *path, const char *source, struct init_text *why)
+struct mask {
+	const char *path, *source; /* NULL: itself, read only */
+};
+
+/* Cover what is below the directory. A path is looked up from there: it is shorter. */
+static int cover(const char *dir, const struct mask *masks, size_t n, struct init_text *why)
 {
-	if (mount(source ? source : path, path, NULL, MS_BIND, NULL) < 0)
-		return errno == ENOENT ? 0 : init_text_fail(why, -errno, "covering", path);
-	if (!source && mount(NULL, path, NULL, READ_ONLY, NULL) < 0)
-		return init_text_fail(why, -errno, "making read only", path);
+	if (chdir(dir) < 0)
+		return init_text_fail(why, -errno, "entering", dir);
+	for (size_t i = 0; i < n; i++) {
+		const char *path = masks[i].path, *source = masks[i].source;
+
+		if (mount(source ? source : path, path, NULL, MS_BIND, NULL) < 0) {
+			if (errno == ENOENT)
+				continue;
+			return init_text_fail(why, -errno, "covering", path);
+		}
+		if (!source && mount(NULL, path, NULL, READ_ONLY, NULL) < 0)
+			return init_text_fail(why, -errno, "making read only", path);
+	}
 	return 0;
 }
 
 int init_mask_paths(struct init_text *why)
 {
-	static const struct {
-		const char *path, *source;
-	} masks[] = {
-		{"/root/proc/bus", NULL},
-		{"/root/proc/sys/kernel/core_pattern", NULL},
-		{"/root/proc/sys/kernel/modprobe", NULL},
-		{"/root/proc/sys/vm/panic_on_oom", NULL},
-		{"/root/proc/sysrq-trigger", NULL},
-		{"/root/proc/config.gz", COVER_FILE},
-		{"/root/proc/kallsyms", COVER_FILE},
-		{"/root/proc/sched_debug", COVER_FILE},
-		{"/root/proc/kcore", COVER_FILE},
-		{"/root/proc/kmem", COVER_FILE},
-		{"/root/proc/mem", COVER_FILE},
-		{"/root/sys/firmware", COVER_DIR},
-		{"/root/sys/fs", COVER_DIR},
-		{"/root/sys/hypervisor", COVER_DIR},
-		{"/root/sys/module", COVER_DIR},
-		{"/root/sys/power", COVER_DIR},
+	static const struct mask proc[] = {
+		{"bus", NULL},
+		{"sys/kernel/core_pattern", NULL},
+		{"sys/kernel/modprobe", NULL},
+		{"sys/vm/panic_on_oom", NULL},
+		{"sysrq-trigger", NULL},
+		{"config.gz", COVER_FILE},
+		{"kallsyms", COVER_FILE},
+		{"sched_debug", COVER_FILE},
+		{"kcore", COVER_FILE},
+		{"kmem", COVER_FILE},
+		{"mem", COVER_FILE},
 	};
-	int r = 0;
+	static const struct mask sys[] = {
+		{"firmware", COVER_DIR}, {"fs", COVER_DIR},    {"hypervisor", COVER_DIR},
+		{"module", COVER_DIR},	 {"power", COVER_DIR},
+	};
+	int r;
 
 	if (mount(NULL, "/root/sys", NULL, READ_ONLY, NULL) < 0)
 		return init_text_fail(why, -errno, "making read only", "/sys");
-	for (size_t i = 0; r == 0 && i < sizeof(masks) / sizeof(masks[0]); i++)
-		r = cover(masks[i].path, masks[i].source, why);
-	return r;
+	r = cover("/root/proc", proc, sizeof(proc) / sizeof(proc[0]), why);
+	return r < 0 ? r : cover("/root/sys", sys, sizeof(sys) / sizeof(sys[0]), why);
 }

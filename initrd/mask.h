@@ -9,7 +9,10 @@
 /* Make what is put over hidden paths; once, in init's namespace. */
 int init_mask_make(struct init_text *why) __attribute__((nonnull));
 
-/* Cover the paths in the tree at /root, whose /proc and /sys are mounted. What is not there is fine. */
+/*
+ * Cover the paths in the tree at /root, whose /proc and /sys are mounted. What is not there is fine.
+ * The working directory is another one afterwards.
+ */
 int init_mask_paths(struct init_text *why) __attribute__((nonnull));
 
 #endif

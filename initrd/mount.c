@@ -37,6 +37,8 @@
 
 #define RESTRICTED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
+#define SHM "/shm" /* of all apps, where there are several */
+
 #define DEVPTS_DATA "ptmxmode=0666,mode=0620,gid=5"
 
 static int do_mount(const char *source, const char *target, const char *type, unsigned long flags,
@@ -57,6 +59,15 @@ int init_mount_boot(struct init_text *why)
 int init_mount_pts(struct init_text *why)
 {
 	return do_mount("devpts", "/pts", "devpts", MS_NOSUID | MS_NOEXEC, DEVPTS_DATA, why);
+}
+
+int init_mount_shm(struct init_text *why)
+{
+	mode_t old = umask(0);
+	int r = mkdir(SHM, 01777) < 0 ? init_text_fail(why, -errno, "making", SHM) : 0;
+
+	umask(old);
+	return r;
 }
 
 int init_mount_resize(uint64_t memory, struct init_text *why)
@@ -130,7 +141,7 @@ static int fill_dev(struct init_text *why)
 	return 0;
 }
 
-static int mount_dev(uint32_t flags, struct init_text *why)
+static int mount_dev(uint32_t flags, bool alone, struct init_text *why)
 {
 	int r;
 
@@ -142,12 +153,16 @@ static int mount_dev(uint32_t flags, struct init_text *why)
 	if (r < 0)
 		return r;
 	r = do_mount(".", "/root/dev", NULL, MS_BIND, NULL, why);
+	if (r == 0 && chdir("/root/dev") < 0) /* what is below is found sooner from here */
+		r = init_text_fail(why, -errno, "entering", "/dev");
 	if (r < 0)
 		return r;
-	r = flags & PLAN_TTY ? do_mount("/pts", "/root/dev/pts", NULL, MS_BIND, NULL, why)
-			     : do_mount("devpts", "/root/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-					DEVPTS_DATA, why);
-	return r < 0 ? r : do_mount("mqueue", "/root/dev/mqueue", "mqueue", RESTRICTED, NULL, why);
+	r = flags & PLAN_TTY
+		    ? do_mount("/pts", "pts", NULL, MS_BIND, NULL, why)
+		    : do_mount("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC, DEVPTS_DATA, why);
+	if (r == 0 && !alone)
+		r = do_mount(SHM, "shm", NULL, MS_BIND, NULL, why);
+	return r < 0 ? r : do_mount("mqueue", "mqueue", "mqueue", RESTRICTED, NULL, why);
 }
 
 int init_mount_root(const struct init_plan_app *app, unsigned index, const struct init_plan *pod,
@@ -163,7 +178,7 @@ int init_mount_root(const struct init_plan_app *app, unsigned index, const struc
 	if ((r = mount_layers(app, pod, why)) < 0 ||
 	    (r = do_mount("/proc", "/root/proc", NULL, MS_BIND, NULL, why)) < 0 ||
 	    (r = do_mount("sysfs", "/root/sys", "sysfs", RESTRICTED, NULL, why)) < 0 ||
-	    (r = mount_dev(app->flags, why)) < 0)
+	    (r = mount_dev(app->flags, pod->napps == 1, why)) < 0)
 		return r;
 	if (app->flags & PLAN_MASK_PATHS && (r = init_mask_paths(why)) < 0)
 		return r;

@@ -18,6 +18,9 @@ int init_mount_boot(struct init_text *why) __attribute__((nonnull));
 /* Mount a fresh devpts at /pts, for the terminal of an app. */
 int init_mount_pts(struct init_text *why) __attribute__((nonnull));
 
+/* Make the directory that is /dev/shm of all apps; a single app has one to itself without. */
+int init_mount_shm(struct init_text *why) __attribute__((nonnull));
+
 /*
  * Let the apps' writable layers grow to half of the memory (bytes), and as many files as that has
  * pages: tmpfs's own rule, which looked at what there was at boot.

@@ -96,9 +96,18 @@ static int read_table(const char *path, char *buf, size_t *ret_len, struct init_
 	return 0;
 }
 
+static char table[INIT_PASSWD_MAX];
+
+static int not_found(const char *text, bool group, struct init_text *why)
+{
+	init_text_set(why, 0, "\"");
+	init_text_add(why, text);
+	init_text_add(why, group ? "\" group not found" : "\" user not found");
+	return -ENOENT;
+}
+
 int init_user_resolve(const char *text, bool group, uint32_t *ret, struct init_text *why)
 {
-	static char table[INIT_PASSWD_MAX];
 	struct stat st;
 	size_t len;
 	int r;
@@ -119,8 +128,109 @@ int init_user_resolve(const char *text, bool group, uint32_t *ret, struct init_t
 		return r;
 	if (init_user_lookup(table, len, text, ret) || parse_id(text, strlen(text), ret))
 		return 0;
-	init_text_set(why, 0, "\"");
-	init_text_add(why, text);
-	init_text_add(why, group ? "\" group not found" : "\" user not found");
-	return -ENOENT;
+	return not_found(text, group, why);
+}
+
+bool init_user_primary(const char *passwd, size_t len, uint32_t uid, uint32_t *ret)
+{
+	const char *end = passwd + len;
+
+	while (passwd < end) {
+		const char *nl = memchr(passwd, '\n', (size_t)(end - passwd));
+		size_t line = (size_t)((nl ? nl : end) - passwd), uid_len, gid_len;
+		const char *its_uid = field(passwd, line, 2, &uid_len);
+		const char *its_gid = field(passwd, line, 3, &gid_len);
+		uint32_t id, gid;
+
+		if (its_uid && its_gid && parse_id(its_uid, uid_len, &id) && id == uid &&
+		    parse_id(its_gid, gid_len, &gid)) {
+			*ret = gid;
+			return true;
+		}
+		passwd += line + 1;
+	}
+	return false;
+}
+
+/* Whether name is one of those that commas part. */
+static bool is_member(const char *list, size_t len, const char *name)
+{
+	const char *end = list + len;
+	size_t name_len = strlen(name);
+
+	for (;;) {
+		const char *comma = memchr(list, ',', (size_t)(end - list));
+		size_t one = (size_t)((comma ? comma : end) - list);
+
+		if (one == name_len && !memcmp(list, name, one))
+			return true;
+		if (!comma)
+			return false;
+		list = comma + 1;
+	}
+}
+
+unsigned init_user_groups(const char *group, size_t len, const char *name, uint32_t *ret,
+			  unsigned max)
+{
+	const char *end = group + len;
+	unsigned n = 0;
+
+	while (group < end && n < max) {
+		const char *nl = memchr(group, '\n', (size_t)(end - group));
+		size_t line = (size_t)((nl ? nl : end) - group), gid_len, list_len;
+		const char *gid = field(group, line, 2, &gid_len);
+		const char *list = field(group, line, 3, &list_len);
+
+		if (gid && list && is_member(list, list_len, name) &&
+		    parse_id(gid, gid_len, &ret[n]))
+			n++;
+		group += line + 1;
+	}
+	return n;
+}
+
+/* A number is one, whatever names there are. */
+static int resolve_number_first(const char *text, bool group, uint32_t *ret, struct init_text *why)
+{
+	size_t len;
+	int r;
+
+	if (parse_id(text, strlen(text), ret))
+		return 0;
+	r = read_table(group ? "/etc/group" : "/etc/passwd", table, &len, why);
+	if (r < 0)
+		return r;
+	if (init_user_lookup(table, len, text, ret))
+		return 0;
+	if (strcmp(text, "root") != 0)
+		return not_found(text, group, why);
+	*ret = 0; /* an image without tables has it all the same */
+	return 0;
+}
+
+int init_user_oci(const char *user, const char *group, struct init_user *ret, struct init_text *why)
+{
+	size_t len;
+	int r = resolve_number_first(user, false, &ret->uid, why);
+
+	if (r < 0)
+		return r;
+	if (group) {
+		r = resolve_number_first(group, true, &ret->gid, why);
+		ret->group_failed = r < 0;
+		return r;
+	}
+	r = read_table("/etc/passwd", table, &len, why);
+	if (r < 0)
+		return r;
+	if (!init_user_primary(table, len, ret->uid, &ret->gid))
+		ret->gid = 0;
+	if (user[0] >= '0' && user[0] <= '9' && parse_id(user, strlen(user), &ret->uid))
+		return 0;
+	r = read_table("/etc/group", table, &len, why);
+	if (r == 0)
+		ret->ngroups =
+			init_user_groups(table, len, user, ret->groups, INIT_USER_GROUPS_MAX);
+	return r;
 }

@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "stage0/acname.h"
 #include "common/quantity.h"
+#include "common/ulimit.h"
 
 #define ISOLATORS_MAX 256 /* in one list; appc knows fifteen */
 
@@ -243,6 +244,25 @@ static int check_apparmor(const struct check *c)
 	return r;
 }
 
+static int check_ulimit(const struct check *c)
+{
+	int r = check_object(c);
+
+	if (r < 0)
+		return r;
+	json_object_object_foreach(c->value, key, value)
+	{
+		struct ulimit limit;
+
+		if (!json_object_is_type(value, json_type_string))
+			return error_set(c->err, -EINVAL, "%s is not a string", key);
+		r = ulimit_parse(key, json_object_get_string(value), &limit, c->err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int check_sysctl(const struct check *c)
 {
 	int r = check_object(c);
@@ -281,7 +301,8 @@ static const struct {
 	{"os/linux/apparmor-profile", check_apparmor, "os/linux/apparmor-profile"},
 	{"os/linux/oom-score-adj", check_oom, "os/linux/oom-score-adj"},
 	{"os/linux/cpu-shares", check_shares, "os/linux/cpu-shares"},
-	{"os/unix/sysctl", check_sysctl, "os/unix/sysctl"},
+	{ISOLATOR_SYSCTL, check_sysctl, ISOLATOR_SYSCTL},
+	{ISOLATOR_ULIMIT, check_ulimit, NULL},
 };
 
 static int check_one(struct json_object *isolator, const struct strv *before, const char *name,
@@ -345,6 +366,19 @@ static struct json_object *isolator_resource(const char *name, const char *text)
 
 	json_add_string(value, "request", text);
 	json_add_string(value, "limit", text);
+	return isolator_new(name, value);
+}
+
+struct json_object *isolator_map(const char *name, const struct strv *pairs)
+{
+	struct json_object *value = json_object_new_object();
+
+	for (size_t i = 0; i < pairs->n; i++) {
+		const char *eq = strchr(pairs->v[i], '=');
+		cleanup_free char *key = xstrndup(pairs->v[i], (size_t)(eq - pairs->v[i]));
+
+		json_add_string(value, key, eq + 1);
+	}
 	return isolator_new(name, value);
 }
 

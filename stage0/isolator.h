@@ -33,11 +33,19 @@ int isolator_capabilities(const char *name, const char *list, struct json_object
 int isolator_seccomp(const char *text, struct json_object **ret, struct error *err)
 	__attribute__((nonnull));
 
+/* {name, value: {K: V, ...}} of K=V pairs. */
+struct json_object *isolator_map(const char *name, const struct strv *pairs)
+	__attribute__((nonnull, returns_nonnull));
+
 /* Whether this is the name of a Linux capability, CAP_... */
 bool capability_is_known(const char *name) __attribute__((nonnull));
 
 #define ISOLATOR_CAPS_RETAIN "os/linux/capabilities-retain-set"
 #define ISOLATOR_CAPS_REMOVE "os/linux/capabilities-remove-set"
+
+/* Not appc's: limits of setrlimit(2), {NAME: "SOFT[:HARD]"} (common/ulimit.h). */
+#define ISOLATOR_ULIMIT "tripod/ulimit"
+#define ISOLATOR_SYSCTL "os/unix/sysctl"
 
 /* The beginning of the names of both seccomp isolators, of which an app has one at most. */
 #define ISOLATOR_SECCOMP "os/linux/seccomp-"

@@ -65,6 +65,11 @@ const struct option launch_app_options[] = {
 	 .help = "where the app's stdout goes: log, null, stream or tty"},
 	{"supplementary-gids", OPT_STRING, APP(supplementary_gids), .arg = "LIST",
 	 .help = "supplementary groups of the app, numbers"},
+	{"sysctl", OPT_KEYVALS, POD(sysctls), .arg = "NAME=VALUE",
+	 .help = "set a parameter of the pod's kernel, such as net.core.somaxconn (repeatable)"},
+	{"ulimit", OPT_KEYVALS, APP(ulimits), .arg = "NAME=SOFT[:HARD]",
+	 .help = "set a limit of the app's processes, such as nofile=1024:4096 or core=unlimited "
+		 "(repeatable)"},
 	{"user", OPT_STRING, APP(user), .arg = "USER",
 	 .help = "run the app as this user: a name, a number, or a path whose owner counts"},
 	{"user-annotation", OPT_KEYVALS, APP(user_annotations), .arg = "NAME=VALUE",
@@ -277,8 +282,8 @@ static int take_pod_file(struct launch *launch, struct error *err)
 	struct json_object *apps = NULL;
 	int r;
 
-	if (launch->images.n || opts->ports.n || opts->volumes.n || opts->mounts.n ||
-	    opts->set_env.n || opts->set_env_file.n || opts->inherit_env)
+	if (launch->images.n || opts->ports.n || opts->sysctls.n || opts->volumes.n ||
+	    opts->mounts.n || opts->set_env.n || opts->set_env_file.n || opts->inherit_env)
 		return error_set(err, -EINVAL,
 				 "conflicting flags set with --pod-manifest (see --help)");
 	r = pod_file_read(opts->pod_manifest, &launch->manifest, err);
@@ -433,6 +438,7 @@ int launch_parse(struct launch *launch, const struct option *table, const struct
 	launch->request.annotations = launch->opts->annotations;
 	launch->request.user_annotations = launch->opts->user_annotations;
 	launch->request.user_labels = launch->opts->user_labels;
+	launch->request.sysctls = launch->opts->sysctls;
 	launch->request.volumes = launch->opts->volumes; /* borrowed */
 	launch->request.mounts = launch->opts->mounts;	 /* borrowed */
 	r = globals_apply(launch->globals, err);

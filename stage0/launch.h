@@ -31,6 +31,7 @@ struct launch_options {
 	char *net_rate;
 	struct strv ports;
 	struct strv whole_ports, annotations, user_annotations, user_labels; /* of a sandbox */
+	struct strv sysctls;
 	bool inherit_env;
 	bool interactive;
 	bool mds_register;

@@ -16,6 +16,8 @@
 #include "stage0/isolator.h"
 #include "stage0/network.h"
 #include "stage0/options.h"
+
+#define DOCKER_USER "appc.io/docker/user" /* User of an image's config (images.md 17.2) */
 #include "stage0/volume.h"
 
 /* The app's name: --name, or the last component of the image's name made valid. */
@@ -200,6 +202,8 @@ static int app_isolators(struct json_object *app, const struct app_request *requ
 			return error_wrap(err, "--cpu");
 		json_object_array_add(list, one);
 	}
+	if (request->ulimits.n)
+		json_object_array_add(list, isolator_map(ISOLATOR_ULIMIT, &request->ulimits));
 	r = app_numbers(app, request, err);
 	if (r == 0 && (request->caps_retain || request->caps_remove))
 		r = app_capabilities(app, request, err);
@@ -291,6 +295,43 @@ static int check_ports(struct json_object *app, struct error *err)
 	return 0;
 }
 
+/* The user that a Docker image names, or NULL. */
+static struct json_object *docker_user(struct json_object *image)
+{
+	struct json_object *list = NULL, *user = NULL;
+
+	json_object_object_get_ex(image, "annotations", &list);
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *pair = json_object_array_get_idx(list, i), *name = NULL;
+
+		json_object_object_get_ex(pair, "name", &name);
+		if (strcmp(json_object_get_string(name), DOCKER_USER) == 0)
+			json_object_object_get_ex(pair, "value", &user);
+	}
+	return user;
+}
+
+/* The owner of a file is meant, which Docker has no words for. */
+static bool names_path(const char *user)
+{
+	return user && user[0] == '/';
+}
+
+/* What the command line says about the user of a Docker image, as that would have said it. */
+static void docker_user_annotation(const struct pod_app *app, struct strv *ret)
+{
+	const struct app_request *request = app->request;
+	struct json_object *user = docker_user(app->image);
+	const char *text;
+
+	if (!user || (!request->user && !request->group) || names_path(request->user))
+		return;
+	text = request->user ? request->user : json_object_get_string(user);
+	strv_add_owned(ret,
+		       xasprintf(DOCKER_USER "=%.*s%s%s", (int)strcspn(text, ":"), text,
+				 request->group ? ":" : "", request->group ? request->group : ""));
+}
+
 static int build_app(const struct pod_request *pod, const struct pod_app *app,
 		     struct json_object **ret, struct error *err)
 {
@@ -306,8 +347,10 @@ static int build_app(const struct pod_request *pod, const struct pod_app *app,
 		return error_set(err, -EINVAL, "the image names no program to run; use --exec");
 	if (request->user)
 		json_add_string(section, "user", request->user);
-	if (request->group)
-		json_add_string(section, "group", request->group);
+	/* as for Docker's images: who names a user means that user's group */
+	if (request->group ||
+	    (request->user && !names_path(request->user) && docker_user(app->image)))
+		json_add_string(section, "group", request->group ? request->group : request->user);
 	if (request->working_dir)
 		json_add_string(section, "workingDirectory", request->working_dir);
 	if (request->supplementary_gids) {
@@ -360,6 +403,7 @@ static int app_annotations(const struct pod_app *app, struct json_object **ret, 
 
 	if (r < 0)
 		return r;
+	docker_user_annotation(app, &stdio);
 	for (size_t i = 0; i < app->request->annotations.n; i++) {
 		const char *pair = app->request->annotations.v[i];
 		cleanup_free char *key = xstrndup(pair, strcspn(pair, "="));
@@ -475,6 +519,20 @@ static int name_apps(struct pod_app *apps, size_t n, struct error *err)
 	return 0;
 }
 
+/* Those of the pod: null without any, as appc's tools write it. */
+static int pod_isolators(struct json_object *doc, const struct pod_request *pod, struct error *err)
+{
+	cleanup_strv struct strv warnings = STRV_INIT;
+	struct json_object *list = NULL;
+
+	if (pod->sysctls.n) {
+		list = json_object_new_array();
+		json_object_array_add(list, isolator_map(ISOLATOR_SYSCTL, &pod->sysctls));
+	}
+	json_add(doc, "isolators", list);
+	return list && isolators_check(list, &warnings, err) < 0 ? error_wrap(err, "--sysctl") : 0;
+}
+
 int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size_t n,
 		       struct json_object **ret, struct error *err)
 {
@@ -503,8 +561,9 @@ int pod_manifest_build(const struct pod_request *pod, struct pod_app *apps, size
 	}
 	if (r < 0)
 		return r;
-	json_add(doc, "isolators", NULL);
-	r = pod_annotations(pod, doc, err);
+	r = pod_isolators(doc, pod, err);
+	if (r == 0)
+		r = pod_annotations(pod, doc, err);
 	if (r < 0)
 		return r;
 	ports = json_object_new_array();

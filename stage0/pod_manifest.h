@@ -43,8 +43,9 @@ struct app_request {
 	char *seccomp;
 	char *cpu_shares;
 	char *oom_score_adj;
-	struct strv mounts; /* volume=V,target=PATH */
-	char *signature; /* the file of its signature */
+	struct strv ulimits; /* NAME=SOFT[:HARD] */
+	struct strv mounts;  /* volume=V,target=PATH */
+	char *signature;     /* the file of its signature */
 };
 
 /* What is said about all of them. */
@@ -53,6 +54,7 @@ struct pod_request {
 	struct strv set_env_file; /* K=V, read from files */
 	struct strv inherit_env;  /* K=V: only where nothing else sets K */
 	struct strv ports;	  /* NAME:[HOSTIP:]HOSTPORT */
+	struct strv sysctls;	  /* NAME=VALUE */
 	struct strv volumes;	  /* NAME,kind=... */
 	struct strv mounts;	  /* of all apps */
 	bool mutable_pod;	  /* apps come and go; there are none at first */

@@ -166,6 +166,35 @@ static int get_seccomp(struct json_object *value, const char *what, struct isola
 	return 0;
 }
 
+/* {NAME: "SOFT[:HARD]"}; of two of one resource the last counts. */
+static int get_ulimits(struct json_object *value, const char *what, struct isolators *iso,
+		       struct error *err)
+{
+	if (!json_object_is_type(value, json_type_object))
+		return error_set(err, -EINVAL, "isolator %s: the value is not an object", what);
+	for (struct json_object_iterator it = json_object_iter_begin(value),
+					 end = json_object_iter_end(value);
+	     !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
+		struct json_object *text = json_object_iter_peek_value(&it);
+		struct ulimit limit = {.resource = 0};
+		unsigned i = 0;
+
+		if (!json_object_is_type(text, json_type_string))
+			return error_set(err, -EINVAL, "isolator %s: a limit is not a string",
+					 what);
+		if (ulimit_parse(json_object_iter_peek_name(&it), json_object_get_string(text),
+				 &limit, err) < 0)
+			return error_wrap(err, "isolator %s", what);
+		while (i < iso->nulimits && iso->ulimits[i].resource != limit.resource)
+			i++;
+		if (i == ISOLATORS_ULIMITS_MAX)
+			return error_set(err, -E2BIG, "isolator %s: too many", what);
+		iso->ulimits[i] = limit;
+		iso->nulimits = MAX(iso->nulimits, i + 1);
+	}
+	return 0;
+}
+
 /* One isolator; what is not enforced of it is added to notes. */
 static int parse_one(const char *name, struct json_object *value, struct isolators *iso,
 		     uint64_t *remove, struct strv *notes, struct error *err)
@@ -191,6 +220,8 @@ static int parse_one(const char *name, struct json_object *value, struct isolato
 	if (!strcmp(name, "os/linux/seccomp-retain-set") ||
 	    !strcmp(name, "os/linux/seccomp-remove-set"))
 		return get_seccomp(value, name, iso, notes, err);
+	if (!strcmp(name, "tripod/ulimit"))
+		return get_ulimits(value, name, iso, err);
 	if (notes->n < ISOLATORS_NOTES_MAX)
 		strv_add_owned(notes, xasprintf("isolator %s is not enforced", name));
 	return 0;

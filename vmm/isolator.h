@@ -8,11 +8,13 @@
 #include "common/error.h"
 #include "common/json.h"
 #include "common/str.h"
+#include "common/ulimit.h"
 #include "vmm/seccomp.h"
 
 /* An app's isolators (images.md section 7): resource limits, capabilities, system calls. */
 
-#define ISOLATORS_NOTES_MAX 32 /* lines about what is not enforced */
+#define ISOLATORS_ULIMITS_MAX 16 /* there are as many resources */
+#define ISOLATORS_NOTES_MAX   32 /* lines about what is not enforced */
 
 struct isolators {
 	uint64_t memory;       /* limit in bytes, 0: none */
@@ -25,6 +27,8 @@ struct isolators {
 	int32_t oom;	  /* oom_score_adj */
 	bool has_seccomp; /* an isolator says so; else it is the default */
 	struct seccomp_spec seccomp;
+	struct ulimit ulimits[ISOLATORS_ULIMITS_MAX];
+	unsigned nulimits;
 };
 
 /*

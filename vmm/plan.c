@@ -54,6 +54,8 @@ uint32_t plan_flags(const struct pod_app *app, const struct plan_args *args)
 
 	if (app->tpm)
 		flags |= PLAN_TPM_DEVICE;
+	if (app->oci_user)
+		flags |= PLAN_NUMBERS_FIRST | (app->primary_group ? PLAN_PRIMARY_GROUP : 0);
 	if (app->iso.no_new_privs)
 		flags |= PLAN_NO_NEW_PRIVS;
 	if (!args->open_paths)
@@ -154,6 +156,31 @@ static void put_notify(struct str *out, const struct plan_args *args)
 	put_string(out, PLAN_ENV, text);
 }
 
+static void put_ulimits(struct str *out, const struct isolators *iso)
+{
+	struct plan_ulimit limits[ISOLATORS_ULIMITS_MAX];
+
+	_Static_assert(ISOLATORS_ULIMITS_MAX <= PLAN_ULIMITS_MAX, "they fit into the plan");
+	_Static_assert(ULIMIT_UNLIMITED == PLAN_UNLIMITED, "both are the kernel's");
+	for (unsigned i = 0; i < iso->nulimits; i++)
+		limits[i] = (struct plan_ulimit){.resource = iso->ulimits[i].resource,
+						 .soft = iso->ulimits[i].soft,
+						 .hard = iso->ulimits[i].hard};
+	if (iso->nulimits)
+		plan_put(out, PLAN_ULIMIT, limits, iso->nulimits * sizeof(limits[0]));
+}
+
+/* The pod's UUID without its dashes, as systemd-nspawn makes it. */
+static void put_machine_id(struct str *out, const char *uuid)
+{
+	cleanup_str struct str id = STR_INIT;
+
+	for (; *uuid; uuid++)
+		if (*uuid != '-')
+			str_addn(&id, uuid, 1);
+	plan_put(out, PLAN_MACHINE_ID, id.s, id.len);
+}
+
 void plan_app_records(struct str *out, const struct pod_app *app, const struct plan_args *args)
 {
 	uint32_t flags = plan_flags(app, args);
@@ -177,6 +204,7 @@ void plan_app_records(struct str *out, const struct pod_app *app, const struct p
 	if (app->iso.has_oom)
 		plan_put(out, PLAN_OOM, &app->iso.oom, sizeof(app->iso.oom));
 	put_limits(out, &app->iso);
+	put_ulimits(out, &app->iso);
 	put_mounts(out, app);
 	if (app->filter)
 		plan_put(out, PLAN_SECCOMP, app->filter, app->filter_len);
@@ -242,6 +270,10 @@ int plan_build(const struct pod_spec *pod, const struct plan_args *args, uint8_t
 		plan_put(&out, PLAN_METADATA, NULL, 0);
 	if (args->memory)
 		plan_put(&out, PLAN_MEMORY, &args->memory, sizeof(args->memory));
+	if (args->uuid)
+		put_machine_id(&out, args->uuid);
+	for (size_t i = 0; i < pod->sysctls.n; i++)
+		put_string(&out, PLAN_SYSCTL, pod->sysctls.v[i]);
 	put_net(&out, args->net, args->hostname);
 	if (args->disk)
 		put_disk(&out, args->disk, args->mutable_pod ? PODMUT_SLOTS : pod->napps);

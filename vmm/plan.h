@@ -17,6 +17,7 @@
 struct plan_args {
 	const char *hostname;
 	bool mutable_pod;      /* there are no apps yet */
+	const char *uuid;      /* the pod's; NULL: apps get no machine id of it */
 	bool tpm;	       /* the guest has one: init binds its driver */
 	const char *mds_token; /* NULL: there is no metadata service */
 	const struct podnet *net;

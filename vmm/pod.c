@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -16,8 +17,10 @@
 #include "common/json.h"
 #include "common/util.h"
 #include "vmm/agent_proto.h"
+#include "vmm/docker.h"
 #include "vmm/isolator.h"
 #include "vmm/pod_check.h"
+#include "vmm/sysctl.h"
 
 #define POD_FILE "pod"
 
@@ -345,6 +348,24 @@ static int parse_notify(struct json_object *annotations, bool *ret, struct error
 	return 0;
 }
 
+/* What Docker's images say beside the app section. */
+static int parse_docker(struct json_object *annotations, struct pod_app *app, struct error *err)
+{
+	const char *user = NULL, *stop = NULL;
+	int r = find_annotation(annotations, DOCKER_ANNOTATION_USER, &user, err);
+
+	if (r == 0)
+		r = find_annotation(annotations, DOCKER_ANNOTATION_STOP_SIGNAL, &stop, err);
+	if (r < 0)
+		return r;
+	app->oci_user =
+		user && docker_user_applies(user, app->user, app->group, &app->primary_group);
+	app->stop_signal = SIGTERM;
+	if (stop && *stop && docker_signal(stop, &app->stop_signal, err) < 0)
+		return error_wrap(err, "annotation %s", DOCKER_ANNOTATION_STOP_SIGNAL);
+	return 0;
+}
+
 static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_object *entry,
 		     struct error *err)
 {
@@ -370,7 +391,8 @@ static int parse_app(struct pod_spec *pod, struct pod_app *app, struct json_obje
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stdout", &app->out, err)) < 0 ||
 	    (r = parse_stdio(annotations, "coreos.com/rkt/stage2/stderr", &app->errout, err)) < 0 ||
 	    (r = parse_tpm(annotations, &app->tpm, err)) < 0 ||
-	    (r = parse_notify(annotations, &app->notify, err)) < 0)
+	    (r = parse_notify(annotations, &app->notify, err)) < 0 ||
+	    (r = parse_docker(annotations, app, err)) < 0)
 		return error_wrap(err, "app %s", name);
 	app->docker = is_docker(annotations);
 	return 0;
@@ -433,7 +455,7 @@ int pod_parse(const char *text, size_t len, struct pod_spec *ret, struct error *
 	if (!pod.mutable_pod && (!apps || !json_object_array_length(apps)))
 		return error_set(err, -EINVAL, "pod manifest: the pod has no apps");
 	if (parse_apps(&pod, apps, err) < 0 || pod_check(root, err) < 0 ||
-	    pod_volumes_parse(root, &pod, err) < 0 ||
+	    pod_volumes_parse(root, &pod, err) < 0 || sysctl_parse(root, &pod.sysctls, err) < 0 ||
 	    pod_ports_parse(root, pod.ports, POD_PORTS_MAX, &pod.nports, err) < 0)
 		return error_wrap(err, "pod manifest");
 	*ret = pod;
@@ -471,6 +493,7 @@ void pod_free(struct pod_spec *pod)
 	free(pod->apps);
 	free(pod->ports);
 	strv_free(&pod->notes);
+	strv_free(&pod->sysctls);
 	*pod = (struct pod_spec){.apps = NULL};
 }
 

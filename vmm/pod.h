@@ -65,7 +65,10 @@ struct pod_app {
 	enum pod_stdio in, out, errout;
 	struct pod_mount *mounts;
 	unsigned nmounts;
-	bool docker; /* its image was made for Docker */
+	bool docker;	    /* its image was made for Docker */
+	bool oci_user;	    /* user and group by OCI's rule (images.md 17.2) */
+	bool primary_group; /* ... and the group is the user's own */
+	int stop_signal;    /* what asks it to end */
 };
 
 struct pod_spec {
@@ -76,7 +79,8 @@ struct pod_spec {
 	unsigned nports;
 	struct pod_volume *volumes; /* those that are mounted */
 	unsigned nvolumes;
-	struct strv notes; /* what the manifest asks for and does not get, a line each */
+	struct strv sysctls; /* NAME=VALUE, NAME below /proc/sys */
+	struct strv notes;   /* what the manifest asks for and does not get, a line each */
 };
 
 /* Parse a manifest. *ret is the caller's to pod_free(). */

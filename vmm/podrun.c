@@ -66,6 +66,21 @@ static void kill_vm(struct podrun *run, int status)
 		run->status = status;
 }
 
+/* SIGTERM asks to end; an image may name another signal for that. */
+static bool send_stop(struct podrun *run)
+{
+	bool same = true, sent = true;
+
+	for (unsigned i = 0; i < run->pod.napps; i++)
+		same &= run->pod.apps[i].stop_signal == SIGTERM;
+	if (same)
+		return agent_signal(&run->agent, AGENT_ALL_APPS, SIGTERM);
+	for (unsigned i = 0; sent && i < run->pod.napps; i++)
+		sent = agent_signal(&run->agent, (uint16_t)i,
+				    (uint32_t)run->pod.apps[i].stop_signal);
+	return sent;
+}
+
 /* Ask every app that runs to end. Before init can be asked there is nothing to lose. */
 static void stop_apps(struct podrun *run, int sig)
 {
@@ -74,7 +89,8 @@ static void stop_apps(struct podrun *run, int sig)
 	run->stopping = true;
 	run->stop_deadline_ns = deadline(POD_STOP_DEADLINE_MS);
 	notify_send(&run->notify, "STOPPING=1");
-	if (!agent_signal(&run->agent, AGENT_ALL_APPS, (uint32_t)sig))
+	if (sig == SIGTERM ? !send_stop(run)
+			   : !agent_signal(&run->agent, AGENT_ALL_APPS, (uint32_t)sig))
 		kill_vm(run, 128 + sig);
 }
 

@@ -155,6 +155,7 @@ int shape_make(const struct stage1_args *args, const struct shape_host *host, st
 	shape.ncpus = pod_cpus(&shape.pod, MIN(host->cpus, (unsigned)FIRMWARE_MAX_CPUS));
 	shape.plan = (struct plan_args){
 		.hostname = args->hostname,
+		.uuid = args->uuid,
 		.mds_token = args->mds_token,
 		.memory = shape.memory > GUEST_BOOT_MEMORY ? shape.memory : 0,
 		.interactive = args->interactive,

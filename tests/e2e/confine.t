@@ -38,7 +38,7 @@ run_tripod run "$p" --name=small --memory=6Mi --cpu=900m --cpu-shares=512 --oom-
 		--seccomp=mode=remove,errno=EXDEV,@systemd/mount,uname \
 	--- "$p" --name=keep --seccomp=mode=retain,errno=EPERM,@rkt/default-whitelist,keyctl \
 	--- "$p" --name=open --caps-retain=CAP_SYS_ADMIN,CAP_SETUID \
-		--seccomp=mode=retain,@appc.io/all -- small
+		--seccomp=mode=retain,@appc.io/all -- limits
 is 'apps that only look end well' "$status" 0
 [ "$status" = 0 ] || diag "$err"
 can plain 'uid=0 CapBnd=00000000a80425fb CapEff=00000000a80425fb CapInh=0000000000000000
@@ -47,14 +47,14 @@ can plain 'uid=0 CapBnd=00000000a80425fb CapEff=00000000a80425fb CapInh=00000000
 	chroot=ok mknod=ok setuid=ok nice=EACCES oom=0 raise-oom=EACCES group=0::/
 	core=EROFS panic=EROFS sys=EROFS hidden=EROFS groups=ENOENT /sys/firmware=40000
 	/sys/fs=40000 /sys/module=40000 /sys/kernel=40755 /proc/kcore=ENOENT'
-can small 'group=0::/small hog=killed oom=-500 raise-oom=EACCES'
-can nnp 'NoNewPrivs=1 oom=300 hog=ok group=0::/nnp'
+can small 'group=0::/ hog=killed oom=-500 raise-oom=EACCES'
+can nnp 'NoNewPrivs=1 oom=300 hog=ok group=0::/'
 can user 'uid=1000 CapBnd=00000000a80425fb CapEff=0000000000000000 NoNewPrivs=1 Seccomp=2
 	mount=killed chroot=EPERM setuid=EPERM uname=ok'
 can errno 'CapEff=0000000000200000 NoNewPrivs=0 Seccomp=2 mount=EXDEV umount=EXDEV
 	remount=EXDEV uname=EXDEV unshare=ok chroot=EXDEV'
 can keep 'Seccomp=2 mount=EPERM unshare=EPERM uring=EPERM keyctl=ENOSYS uname=ok'
-can open 'memory.max=6291456 cpu.max=90000_100000 cpu.weight=50
+can open 'memory.max=max cpu.max=max_100000 cpu.weight=100
 	sys=EROFS Seccomp=0 NoNewPrivs=0 unshare=ok mount=ok setuid=ok settime=EPERM'
 
 run_tripod run "$p" --seccomp=remove,mount

@@ -279,8 +279,8 @@ static void tell_modes(void)
 	}
 }
 
-/* The limits of another app: for one that may mount. */
-static void tell_limits(const char *app)
+/* The limits of this app as its own group has them, and others' groups: for one that may mount. */
+static void tell_limits(void)
 {
 	static const char *const files[] = {"memory.max", "cpu.max", "cpu.weight"};
 
@@ -289,7 +289,7 @@ static void tell_limits(const char *app)
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		char path[256];
 
-		snprintf(path, sizeof(path), "/tmp/%s/%s", app, files[i]);
+		snprintf(path, sizeof(path), "/tmp/%s", files[i]);
 		tell_file(files[i], path);
 	}
 }
@@ -301,8 +301,8 @@ int main(int argc, char **argv)
 	tell_status();
 	tell_file("oom", "/proc/self/oom_score_adj");
 	tell_file("group", "/proc/self/cgroup");
-	if (argc > 1)
-		tell_limits(argv[1]);
+	if (argc > 1 && !strcmp(argv[1], "limits"))
+		tell_limits();
 	tell_modes();
 	tell_calls();
 	puts("done=1");
