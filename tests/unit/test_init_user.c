@@ -76,6 +76,93 @@ static void tables_cut_anywhere_are_read_safely(void **state)
 	}
 }
 
+static const char groups[] = "root:x:0:root,app\n"
+			     "# app\n"
+			     "wheel:x:10:app\n"
+			     "app:x:100:\n"
+			     "video:x:44:application,ap,app\n"
+			     "bad:x:zwei:app\n"
+			     "short:x:7\n"
+			     "empty:x:8:,app,\n"
+			     "last:x:9:app";
+
+static void a_user_has_the_group_of_its_line(void **state)
+{
+	static const struct {
+		uint32_t uid, gid;
+		bool found;
+	} rows[] = {{0, 0, true}, {1000, 100, true}, {4294967294U, 1, true}, {2, 1, true},
+		    {7, 7, true}, {9, 0, false},     {1, 0, false},	     {100, 0, false}};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint32_t gid = 77;
+
+		assert_true(init_user_primary(passwd, sizeof(passwd) - 1, rows[i].uid, &gid) ==
+			    rows[i].found);
+		assert_true(gid == (rows[i].found ? rows[i].gid : 77));
+	}
+}
+
+static void a_user_has_the_groups_that_list_it(void **state)
+{
+	uint32_t ids[8];
+	(void)state;
+
+	assert_int_equal(init_user_groups(groups, sizeof(groups) - 1, "app", ids, 8), 5);
+	assert_int_equal(ids[0], 0);
+	assert_int_equal(ids[1], 10);
+	assert_int_equal(ids[2], 44);
+	assert_int_equal(ids[3], 8);
+	assert_int_equal(ids[4], 9);
+	assert_int_equal(init_user_groups(groups, sizeof(groups) - 1, "app", ids, 2), 2);
+	assert_int_equal(init_user_groups(groups, sizeof(groups) - 1, "appl", ids, 8), 0);
+	assert_int_equal(init_user_groups(groups, sizeof(groups) - 1, "root", ids, 8), 1);
+}
+
+static void group_tables_cut_anywhere_are_read_safely(void **state)
+{
+	(void)state;
+
+	for (size_t len = 0; len < sizeof(groups); len++) {
+		char *table = malloc(len ? len : 1);
+		uint32_t ids[8], gid;
+
+		memcpy(table, groups, len);
+		init_user_groups(table, len, "app", ids, 8);
+		init_user_primary(table, len, 10, &gid);
+		free(table);
+	}
+}
+
+/* What the tests' own machine has: root is 0 with group 0, and is in /etc/passwd. */
+static void ocis_rule_takes_numbers_as_numbers(void **state)
+{
+	struct init_text why = {.len = 0};
+	struct init_user user = {.uid = 7};
+	(void)state;
+
+	assert_int_equal(init_user_oci("root", NULL, &user, &why), 0);
+	assert_int_equal(user.uid, 0);
+	assert_int_equal(user.gid, 0);
+	user = (struct init_user){.uid = 0};
+	assert_int_equal(init_user_oci("3999999999", NULL, &user, &why), 0);
+	assert_true(user.uid == 3999999999U);
+	assert_int_equal(user.gid, 0);
+	assert_int_equal(user.ngroups, 0);
+	assert_int_equal(init_user_oci("12:", NULL, &user, &why), -ENOENT);
+	assert_false(user.group_failed);
+	assert_int_equal(init_user_oci("12", "34", &user, &why), 0);
+	assert_int_equal(user.uid, 12);
+	assert_int_equal(user.gid, 34);
+	assert_int_equal(init_user_oci("0", "no-such-group", &user, &why), -ENOENT);
+	assert_true(user.group_failed);
+	why.s[why.len] = '\0';
+	assert_string_equal(why.s, "\"no-such-group\" group not found");
+	assert_int_equal(init_user_oci("no-such-user", NULL, &user, &why), -ENOENT);
+	assert_int_equal(init_user_oci("/etc", NULL, &user, &why), -ENOENT);
+}
+
 static int resolve(const char *text, bool group, uint32_t *ret, struct init_text *why)
 {
 	int r = init_user_resolve(text, group, ret, why);
@@ -131,6 +218,10 @@ int main(void)
 		cmocka_unit_test(lines_without_a_proper_number_are_passed_over),
 		cmocka_unit_test(tables_cut_anywhere_are_read_safely),
 		cmocka_unit_test(an_absolute_path_means_its_owner),
+		cmocka_unit_test(a_user_has_the_group_of_its_line),
+		cmocka_unit_test(a_user_has_the_groups_that_list_it),
+		cmocka_unit_test(group_tables_cut_anywhere_are_read_safely),
+		cmocka_unit_test(ocis_rule_takes_numbers_as_numbers),
 		cmocka_unit_test(numbers_need_no_table_and_unknown_names_are_told),
 	};
 
