@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a process of an app can do, a line "NAME=VALUE" each, found out by trying: run in a guest by
- * tests/e2e/confine.t, which compares it with a table. Static, so that any image will do.
+ * tests/e2e/confine.t, which compares it with a table. Static, so that any image will do. Arguments: "ids" is for who it is only,
+ * "hog" touches memory, "limits" tells the app's control group, which takes a mount.
  *
  * What could end us is tried in a child: a value is an errno's name, "ok", or "killed".
  */
@@ -199,11 +200,112 @@ static int try_cgroup(void)
 	return access("/sys/fs/cgroup", F_OK);
 }
 
+/* Take the covers away, as root of a user namespace, where mounts can be made and undone. */
+static int try_uncover(void)
+{
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? -1 : umount2("/sys/module", MNT_DETACH);
+}
+
+/* ... or look at another /proc, without covers. */
+static int try_fresh_proc(void)
+{
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) < 0
+		       ? -1
+		       : mount("proc", "/tmp", "proc", 0, NULL);
+}
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	return fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
+}
+
+/* Raise what limits our own control group, by way of a mount of ours. */
+static int raise_group(int namespaces)
+{
+	return unshare(namespaces) < 0 || mount("cgroup2", "/tmp", "cgroup2", 0, NULL) < 0
+		       ? -1
+		       : write_text("/tmp/memory.max", "max");
+}
+
+static int try_raise_group(void)
+{
+	return raise_group(CLONE_NEWNS);
+}
+
+static int try_raise_group_as_user(void)
+{
+	return raise_group(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWCGROUP);
+}
+
+static int try_raise_files(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max = limit.rlim_max + 1;
+	return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int try_init_root(void)
+{
+	return open("/proc/1/root", O_RDONLY | O_DIRECTORY);
+}
+
+static int try_init_ns(void)
+{
+	return open("/proc/1/ns/mnt", O_RDONLY);
+}
+
+static int try_root_write(void)
+{
+	return open("/probe-was-here", O_CREAT | O_WRONLY, 0600);
+}
+
+static int try_tty(void)
+{
+	return open("/dev/tty", O_RDWR);
+}
+
+static int try_sysctl(void)
+{
+	return write_text("/proc/sys/kernel/sysrq", "1");
+}
+
+/* A POSIX shared memory object, as shm_open(3) makes it. */
+static int try_shm(void)
+{
+	return open("/dev/shm/probe", O_CREAT | O_RDWR, 0600);
+}
+
+static int try_mqueue(void)
+{
+	return (int)syscall(SYS_mq_open, "probe", O_CREAT | O_RDWR, 0600, NULL);
+}
+
+static int try_pty(void)
+{
+	return open("/dev/ptmx", O_RDWR | O_NOCTTY);
+}
+
+/* A line, its words parted by commas: a value is one word of the table. */
+static void tell_words(const char *name, char *text)
+{
+	char *word, *rest = NULL;
+
+	printf("%s=", name);
+	for (word = strtok_r(text, " \t\n", &rest); word; word = strtok_r(NULL, " \t\n", &rest))
+		printf("%s%s", word, *rest && strspn(rest, " \t\n") < strlen(rest) ? "," : "");
+	puts("");
+}
+
 /* The lines of /proc/self/status that are about confinement. */
 static void tell_status(void)
 {
-	static const char *const keys[] = {"CapBnd",	 "CapEff",  "CapInh", "CapAmb",
-					   "NoNewPrivs", "Seccomp", "Groups"};
+	static const char *const keys[] = {"CapBnd",	 "CapEff",  "CapPrm", "CapInh", "CapAmb",
+					   "NoNewPrivs", "Seccomp", "Groups", "Uid",	"Gid",
+					   "Umask",	 "SigBlk",  "SigIgn", "SigCgt"};
 	FILE *f = fopen("/proc/self/status", "r");
 	char line[512];
 
@@ -215,7 +317,7 @@ static void tell_status(void)
 		*value++ = '\0';
 		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 			if (!strcmp(line, keys[i]))
-				printf("%s=%s", line, value + strspn(value, " \t"));
+				tell_words(line, value);
 	}
 	if (f)
 		fclose(f);
@@ -247,17 +349,40 @@ static void tell_calls(void)
 		const char *name;
 		int (*what)(void);
 	} calls[] = {
-		{"mount", try_mount},	{"remount", try_remount},
-		{"umount", try_umount}, {"unshare", try_unshare},
-		{"ptrace", try_ptrace}, {"settime", try_settime},
-		{"chroot", try_chroot}, {"mknod", try_mknod},
-		{"setuid", try_setuid}, {"keyctl", try_keyctl},
-		{"bpf", try_bpf},	{"uring", try_uring},
-		{"uname", try_uname},	{"sethostname", try_sethostname},
-		{"nice", try_nice},	{"hog", try_hog},
-		{"raise-oom", try_oom}, {"core", try_core_pattern},
-		{"panic", try_panic},	{"sys", try_sys},
-		{"hidden", try_hidden}, {"groups", try_cgroup},
+		{"mount", try_mount},
+		{"remount", try_remount},
+		{"umount", try_umount},
+		{"unshare", try_unshare},
+		{"ptrace", try_ptrace},
+		{"settime", try_settime},
+		{"chroot", try_chroot},
+		{"mknod", try_mknod},
+		{"setuid", try_setuid},
+		{"keyctl", try_keyctl},
+		{"bpf", try_bpf},
+		{"uring", try_uring},
+		{"uname", try_uname},
+		{"sethostname", try_sethostname},
+		{"nice", try_nice},
+		{"raise-oom", try_oom},
+		{"core", try_core_pattern},
+		{"panic", try_panic},
+		{"sys", try_sys},
+		{"hidden", try_hidden},
+		{"groups", try_cgroup},
+		{"uncover", try_uncover},
+		{"fresh-proc", try_fresh_proc},
+		{"raise-group", try_raise_group},
+		{"raise-group-as-user", try_raise_group_as_user},
+		{"raise-files", try_raise_files},
+		{"init-root", try_init_root},
+		{"init-ns", try_init_ns},
+		{"root-write", try_root_write},
+		{"tty", try_tty},
+		{"sysctl", try_sysctl},
+		{"shm", try_shm},
+		{"mqueue", try_mqueue},
+		{"pty", try_pty},
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
@@ -266,8 +391,11 @@ static void tell_calls(void)
 
 static void tell_modes(void)
 {
-	static const char *const paths[] = {"/sys/firmware", "/sys/fs", "/sys/module",
-					    "/sys/kernel", "/proc/kcore"};
+	static const char *const paths[] = {
+		"/sys/firmware", "/sys/fs",	 "/sys/module", "/sys/kernel",
+		"/proc/kcore",	 "/dev/shm",	 "/dev/mqueue", "/dev/null",
+		"/dev/zero",	 "/dev/full",	 "/dev/random", "/dev/urandom",
+		"/dev/tty",	 "/dev/console", "/dev/ptmx",	"/dev/net/tun"};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct stat st;
@@ -294,8 +422,119 @@ static void tell_limits(void)
 	}
 }
 
-int main(int argc, char **argv)
+/* What is in a directory, in the order of names. */
+static void tell_directory(const char *name, const char *path)
 {
+	struct dirent **entries;
+	int n = scandir(path, &entries, NULL, alphasort);
+	const char *comma = "";
+
+	if (n < 0) {
+		printf("%s=%s\n", name, code_name(errno));
+		return;
+	}
+	printf("%s=", name);
+	for (int i = 0; i < n; i++) {
+		if (entries[i]->d_name[0] != '.') {
+			printf("%s%s", comma, entries[i]->d_name);
+			comma = ",";
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	puts("");
+}
+
+static void tell_links(void)
+{
+	static const char *const links[] = {"/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr",
+					    "/etc/mtab"};
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		char to[256];
+		ssize_t n = readlink(links[i], to, sizeof(to));
+
+		printf("%s=%.*s\n", links[i], n < 0 ? 0 : (int)n, to);
+	}
+}
+
+/* Descriptors that are open: nobody's but our three. */
+static void tell_descriptors(void)
+{
+	const char *comma = "";
+
+	printf("descriptors=");
+	for (int fd = 0; fd < 1024; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			continue;
+		printf("%s%d", comma, fd);
+		comma = ",";
+	}
+	puts("");
+}
+
+static void tell_ulimits(void)
+{
+	static const struct {
+		const char *name;
+		int resource;
+	} limits[] = {{"nofile", RLIMIT_NOFILE},
+		      {"core", RLIMIT_CORE},
+		      {"nproc", RLIMIT_NPROC},
+		      {"stack", RLIMIT_STACK},
+		      {"fsize", RLIMIT_FSIZE}};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct rlimit limit;
+		rlim_t value[2];
+
+		getrlimit(limits[i].resource, &limit);
+		value[0] = limit.rlim_cur;
+		value[1] = limit.rlim_max;
+		printf("ulimit-%s=", limits[i].name);
+		for (int k = 0; k < 2; k++)
+			if (value[k] == RLIM_INFINITY)
+				printf("%sunlimited", k ? ":" : "");
+			else
+				printf("%s%llu", k ? ":" : "", (unsigned long long)value[k]);
+		puts("");
+	}
+}
+
+/* Which directory it is: apps that share it say the same. */
+static void tell_shm(void)
+{
+	struct stat st;
+
+	if (stat("/dev/shm", &st) == 0)
+		printf("shm-is=%llx:%llu\n", (unsigned long long)st.st_dev,
+		       (unsigned long long)st.st_ino);
+}
+
+static void tell_surroundings(char **env)
+{
+	char text[256];
+
+	for (; *env; env++)
+		printf("env-%s\n", *env);
+	printf("cwd=%s\n", getcwd(text, sizeof(text)) ? text : "none");
+	printf("hostname=%s\n", gethostname(text, sizeof(text)) < 0 ? "none" : text);
+	printf("session=%s\n", getsid(0) == getpid() ? "own" : "other");
+	tell_directory("dev", "/dev");
+	tell_links();
+	tell_file("machine-id", "/etc/machine-id");
+	tell_file("etc-hostname", "/etc/hostname");
+	tell_file("somaxconn", "/proc/sys/net/core/somaxconn");
+	tell_shm();
+}
+
+int main(int argc, char **argv, char **env)
+{
+	if (argc > 1 && !strcmp(argv[1], "ids")) {
+		tell_status();
+		return 0;
+	}
+	tell_descriptors(); /* before any of ours */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("uid=%u\n", (unsigned)getuid());
 	tell_status();
@@ -303,6 +542,10 @@ int main(int argc, char **argv)
 	tell_file("group", "/proc/self/cgroup");
 	if (argc > 1 && !strcmp(argv[1], "limits"))
 		tell_limits();
+	if (argc > 1 && !strcmp(argv[1], "hog"))
+		try("hog", try_hog);
+	tell_surroundings(env);
+	tell_ulimits();
 	tell_modes();
 	tell_calls();
 	puts("done=1");
