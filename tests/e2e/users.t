@@ -72,13 +72,13 @@ is_id name 1000 50 ''
 is_id path 33 34 ''
 # appc looks for names first, OCI for numbers
 is_id literal 77 79 ''
-is_id d-name 1000 100 50,44
+is_id d-name 1000 100 44,50
 is_id d-listed 1000 100 ''
 is_id d-unlisted 4242 0 ''
 is_id d-pair 1000 44 ''
 is_id d-mixed 1000 500 9
 # what the command line says counts as if the image had said it
-is_id d-said 1000 100 50,44
+is_id d-said 1000 100 44,50
 is_id d-group 1000 50 ''
 
 docker ghost "$WORK/ghost.aci"
