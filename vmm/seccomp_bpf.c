@@ -112,10 +112,9 @@ static unsigned find_middle(const struct range *ranges, const struct node *node)
 /* Part the n ranges until each is alone. Returns the number of nodes, the first is the root. */
 static unsigned make_tree(const struct range *ranges, unsigned n, struct node *nodes)
 {
-	unsigned nnodes = 0;
+	unsigned nnodes = n > 1;
 
-	if (n > 1)
-		nodes[nnodes++] = (struct node){.end = n};
+	nodes[0] = (struct node){.end = n};
 	for (unsigned i = 0; i < nnodes; i++) {
 		struct node *node = &nodes[i];
 
@@ -132,9 +131,11 @@ static unsigned make_tree(const struct range *ranges, unsigned n, struct node *n
 	return nnodes;
 }
 
-static void write_tree(struct writer *w, const struct range *ranges, struct node *nodes,
-		       unsigned nnodes)
+static void write_tree(struct writer *w, const struct range *ranges, unsigned n)
 {
+	struct node nodes[RANGES_MAX];
+	unsigned nnodes = make_tree(ranges, n, nodes);
+
 	while (nnodes-- > 0) {
 		struct node *node = &nodes[nnodes];
 		unsigned low = node->low ? nodes[node->low].target : ranges[node->begin].target;
@@ -149,7 +150,6 @@ size_t seccomp_bpf(const struct seccomp_actions *actions, struct sock_filter buf
 {
 	struct writer w = {.buf = buf, .at = SECCOMP_BPF_MAX};
 	struct range ranges[RANGES_MAX + 1];
-	struct node nodes[RANGES_MAX];
 	unsigned n = 0;
 
 	for (uint32_t nr = 0; nr < SECCOMP_CALLS_MAX; nr++)
@@ -161,7 +161,7 @@ size_t seccomp_bpf(const struct seccomp_actions *actions, struct sock_filter buf
 		n = add_range(&w, ranges, n, UINT32_MAX, actions->rest);
 	}
 	ranges[n].first = UINT32_MAX;
-	write_tree(&w, ranges, nodes, make_tree(ranges, n, nodes));
+	write_tree(&w, ranges, n);
 	put(&w, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 	put(&w, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
 	put(&w, BPF_JMP | BPF_JEQ | BPF_K, actions->arch, 1, 0);
