@@ -32,9 +32,9 @@ tar -C "$WORK/image" --owner=0 --group=0 -cf "$WORK/nnp.aci" manifest rootfs
 p=$WORK/probe.aci
 all=--seccomp=mode=retain,@appc.io/all # no filter
 run_tripod run --hostname=probed --sysctl=net.core.somaxconn=777 \
-	"$p" --name=small --memory=6Mi --cpu=900m --cpu-shares=512 --oom-score-adj=-500 -- hog \
+	"$p" --name=small --memory=4Mi --cpu=900m --cpu-shares=512 --oom-score-adj=-500 -- hog \
 	--- "$p" --name=plain --environment=A=b \
-	--- "$WORK/nnp.aci" --name=nnp --memory=100M -- hog \
+	--- "$WORK/nnp.aci" --name=nnp --memory=100M \
 	--- "$p" --name=user --user=1000 --group=1000 --ulimit=nofile=100:200 --ulimit=core=unlimited
 is 'apps that only look end well' "$status" 0
 [ "$status" = 0 ] || diag "$err"
@@ -61,7 +61,7 @@ can plain 'uid=0 Uid=0,0,0,0 Gid=0,0,0,0 Groups= CapBnd=00000000a80425fb
 	/sys/fs=40000 /sys/module=40000 /sys/kernel=40755 /proc/kcore=ENOENT uncover=killed
 	fresh-proc=killed raise-group=killed raise-group-as-user=killed'
 can small 'group=0::/ hog=killed oom=-500 raise-oom=EACCES'
-can nnp 'NoNewPrivs=1 oom=300 hog=ok group=0::/'
+can nnp 'NoNewPrivs=1 oom=300 group=0::/'
 can user 'Uid=1000,1000,1000,1000 Gid=1000,1000,1000,1000 CapBnd=00000000a80425fb
 	CapEff=0000000000000000 CapPrm=0000000000000000 NoNewPrivs=1 Seccomp=2 mount=killed
 	chroot=EPERM setuid=EPERM uname=ok ulimit-nofile=100:200 ulimit-core=unlimited:unlimited

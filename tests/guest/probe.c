@@ -189,7 +189,7 @@ static int try_nice(void)
 /* Touch more memory than some have. */
 static int try_hog(void)
 {
-	size_t size = 10 << 20;
+	size_t size = 5 << 20;
 	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
@@ -304,15 +304,21 @@ static int try_sysctl(void)
 	return write_text("/proc/sys/kernel/sysrq", "1");
 }
 
-/* A POSIX shared memory object, as shm_open(3) makes it. */
+/* A POSIX shared memory object, as shm_open(3) makes it. Other apps make theirs. */
 static int try_shm(void)
 {
-	return open("/dev/shm/probe", O_CREAT | O_RDWR, 0600);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/shm/probe-%d", (int)getpid());
+	return open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
 }
 
 static int try_mqueue(void)
 {
-	return (int)syscall(SYS_mq_open, "probe", O_CREAT | O_RDWR, 0600, NULL);
+	char name[64];
+
+	snprintf(name, sizeof(name), "probe-%d", (int)getpid());
+	return (int)syscall(SYS_mq_open, name, O_CREAT | O_EXCL | O_RDWR, 0600, NULL);
 }
 
 static int try_pty(void)
