@@ -32,10 +32,10 @@ tar -C "$WORK/image" --owner=0 --group=0 -cf "$WORK/nnp.aci" manifest rootfs
 p=$WORK/probe.aci
 all=--seccomp=mode=retain,@appc.io/all # no filter
 run_tripod run --hostname=probed --sysctl=net.core.somaxconn=777 \
-	"$p" --name=small --memory=4Mi --cpu=900m --cpu-shares=512 --oom-score-adj=-500 -- hog \
-	--- "$p" --name=plain --environment=A=b \
-	--- "$WORK/nnp.aci" --name=nnp --memory=100M \
-	--- "$p" --name=user --user=1000 --group=1000 --ulimit=nofile=100:200 --ulimit=core=unlimited
+	"$p" --name=small --memory=4Mi --cpu=900m --cpu-shares=512 --oom-score-adj=-500 -- wait hog \
+	--- "$p" --name=plain --environment=A=b -- wait \
+	--- "$WORK/nnp.aci" --name=nnp --memory=100M -- wait \
+	--- "$p" --name=user --user=1000 --group=1000 --ulimit=nofile=100:200 --ulimit=core=unlimited -- go
 is 'apps that only look end well' "$status" 0
 [ "$status" = 0 ] || diag "$err"
 
@@ -71,12 +71,12 @@ uuid=$(cd "$DATA/pods/run" && echo *)
 can plain "machine-id=$(echo "$uuid" | tr -d -)"
 
 run_tripod run "$p" --name=errno --caps-retain=CAP_SYS_ADMIN \
-		--seccomp=mode=remove,errno=EXDEV,@systemd/mount,uname \
+		--seccomp=mode=remove,errno=EXDEV,@systemd/mount,uname -- wait \
 	--- "$p" --name=keep --seccomp=mode=retain,errno=EPERM,@rkt/default-whitelist,keyctl \
-		--readonly-rootfs=true --working-dir=/tmp \
-	--- "$p" --name=bare --caps-remove=CAP_CHOWN,CAP_MKNOD "$all" \
+		--readonly-rootfs=true --working-dir=/tmp -- wait \
+	--- "$p" --name=bare --caps-remove=CAP_CHOWN,CAP_MKNOD "$all" -- wait \
 	--- "$p" --name=open --memory=8Mi --cpu=900m --cpu-shares=512 \
-		--caps-retain=CAP_SYS_ADMIN,CAP_SETUID "$all" -- limits
+		--caps-retain=CAP_SYS_ADMIN,CAP_SETUID "$all" -- go limits
 is 'so do those with more to try' "$status" 0
 [ "$status" = 0 ] || diag "$err"
 can errno 'CapEff=0000000000200000 NoNewPrivs=0 Seccomp=2 mount=EXDEV umount=EXDEV

@@ -91,7 +91,7 @@ run_tripod prepare "$IMAGES/busybox.aci" --annotation=appc.io/docker/stopsignal=
 	--exec=/bin/sh -- -c 'trap "echo got USR1; exit 0" USR1; trap "echo got TERM" TERM
 		echo up; while :; do sleep 1000 & wait; done'
 uuid=$out
-TRIPOD_TEST=$WORK timeout -k 5 "$LIMIT" "$TRIPOD" --dir="$DATA" run-prepared "$uuid" \
+TRIPOD_TEST=$WORK timeout -k 5 "$LIMIT" "$TRIPOD" --dir="$DATA" run-prepared --net=none "$uuid" \
 	>"$WORK/stopped" 2>&1 </dev/null &
 pid=$!
 i=0

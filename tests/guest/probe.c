@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CODE_OK 200 /* no errno */
@@ -565,6 +566,24 @@ static void tell_surroundings(char **env)
 	tell_shm();
 }
 
+static int has_word(char **argv, const char *word)
+{
+	while (*argv && strcmp(*argv, word) != 0)
+		argv++;
+	return *argv != NULL;
+}
+
+/* With "wait": go on when an app with "go" has started, the last one. Starting all comes first. */
+static void wait_for_all(char **argv)
+{
+	const struct timespec pause = {.tv_nsec = 50000000};
+
+	if (has_word(argv, "go"))
+		close(open("/dev/shm/go", O_CREAT | O_WRONLY, 0644));
+	while (has_word(argv, "wait") && access("/dev/shm/go", F_OK) < 0)
+		nanosleep(&pause, NULL);
+}
+
 /* What is tried changes the machine where it may be done: only ever in a guest. */
 static int is_guest(void)
 {
@@ -579,19 +598,21 @@ int main(int argc, char **argv, char **env)
 		fputs("probe: this is for an app in a pod\n", stderr);
 		return 1;
 	}
-	if (argc > 1 && !strcmp(argv[1], "ids")) {
+	(void)argc;
+	if (has_word(argv, "ids")) {
 		tell_status();
 		return 0;
 	}
 	tell_descriptors(); /* before any of ours */
+	wait_for_all(argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("uid=%u\n", (unsigned)getuid());
 	tell_status();
 	tell_file("oom", "/proc/self/oom_score_adj");
 	tell_file("group", "/proc/self/cgroup");
-	if (argc > 1 && !strcmp(argv[1], "limits"))
+	if (has_word(argv, "limits"))
 		tell_limits();
-	if (argc > 1 && !strcmp(argv[1], "hog"))
+	if (has_word(argv, "hog"))
 		try_apart("hog", try_hog);
 	tell_surroundings(env);
 	tell_ulimits();
