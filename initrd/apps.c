@@ -204,7 +204,7 @@ void init_apps_start(struct init_apps *apps)
 
 	make_masks(apps, apps->pod);
 	if (init_limit_prepare(apps->pod, &why) < 0 ||
-	    (apps->pod->napps != 1 && init_mount_shm(&why) < 0))
+	    ((apps->pod->mutable || apps->pod->napps > 1) && init_mount_shm(&why) < 0))
 		init_fatal(apps->control, &why);
 	for (unsigned i = 0; i < apps->pod->napps; i++) {
 		struct init_app *app = &apps->app[i];

@@ -76,6 +76,8 @@ static int mount_groups(struct init_text *why)
 
 int init_limit_prepare(const struct init_plan *plan, struct init_text *why)
 {
+	if (plan->mutable) /* there is no telling what comes */
+		return mount_groups(why);
 	for (unsigned i = 0; groups < 0 && i < plan->napps; i++)
 		if (has_limits(&plan->app[i]))
 			return mount_groups(why);
@@ -115,6 +117,6 @@ void init_limit_remove(const struct init_plan_app *app)
 {
 	struct init_text path;
 
-	if (has_limits(app))
-		(void)!rmdir(group_path(&path, app, ""));
+	if (groups >= 0)
+		(void)!unlinkat(groups, group_path(&path, app, ""), AT_REMOVEDIR);
 }

@@ -61,12 +61,15 @@ int init_mount_pts(struct init_text *why)
 	return do_mount("devpts", "/pts", "devpts", MS_NOSUID | MS_NOEXEC, DEVPTS_DATA, why);
 }
 
+static bool shared_shm; /* SHM is there */
+
 int init_mount_shm(struct init_text *why)
 {
 	mode_t old = umask(0);
 	int r = mkdir(SHM, 01777) < 0 ? init_text_fail(why, -errno, "making", SHM) : 0;
 
 	umask(old);
+	shared_shm = r == 0;
 	return r;
 }
 
@@ -141,7 +144,7 @@ static int fill_dev(struct init_text *why)
 	return 0;
 }
 
-static int mount_dev(uint32_t flags, bool alone, struct init_text *why)
+static int mount_dev(uint32_t flags, struct init_text *why)
 {
 	int r;
 
@@ -160,7 +163,7 @@ static int mount_dev(uint32_t flags, bool alone, struct init_text *why)
 	r = flags & PLAN_TTY
 		    ? do_mount("/pts", "pts", NULL, MS_BIND, NULL, why)
 		    : do_mount("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC, DEVPTS_DATA, why);
-	if (r == 0 && !alone)
+	if (r == 0 && shared_shm)
 		r = do_mount(SHM, "shm", NULL, MS_BIND, NULL, why);
 	return r < 0 ? r : do_mount("mqueue", "mqueue", "mqueue", RESTRICTED, NULL, why);
 }
@@ -178,7 +181,7 @@ int init_mount_root(const struct init_plan_app *app, unsigned index, const struc
 	if ((r = mount_layers(app, pod, why)) < 0 ||
 	    (r = do_mount("/proc", "/root/proc", NULL, MS_BIND, NULL, why)) < 0 ||
 	    (r = do_mount("sysfs", "/root/sys", "sysfs", RESTRICTED, NULL, why)) < 0 ||
-	    (r = mount_dev(app->flags, pod->napps == 1, why)) < 0)
+	    (r = mount_dev(app->flags, why)) < 0)
 		return r;
 	if (app->flags & PLAN_MASK_PATHS && (r = init_mask_paths(why)) < 0)
 		return r;

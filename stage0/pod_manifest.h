@@ -60,7 +60,7 @@ struct pod_request {
 	bool mutable_pod;	  /* apps come and go; there are none at first */
 	struct strv whole_ports;  /* NAME:PROTO:PODPORT:HOSTIP:HOSTPORT */
 	struct strv annotations, user_annotations, user_labels; /* K=V, of the pod */
-	unsigned uid, gid;	  /* the caller's, for images without an app */
+	unsigned uid, gid; /* the caller's, for images without an app */
 };
 
 /* A resolved app: its request, its checked image manifest, its key in the store. */
