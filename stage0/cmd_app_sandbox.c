@@ -81,7 +81,7 @@ const struct command cmd_app_sandbox = {
 		"kept in its memory.",
 	.options = options,
 	.size = sizeof(struct launch_options),
-	.flags = COMMAND_GRAMMAR | COMMAND_ROOT,
+	.flags = COMMAND_GRAMMAR,
 	.only = experiment_app,
 	.run = run,
 };

@@ -220,6 +220,10 @@ log=$DATA/pods/run/$uuid/measurements
 is 'what was added is in the event log' \
 	"$(tr -c ' -~' '\n' <"$log" | grep -ao 'Plan of added app [a-z]*' | tr '\n' ' ')" \
 	'Plan of added app lives Plan of added app never '
+run_tripod status --format=json "$uuid"
+is 'and in the TPM, which says what the log says' \
+	"$(echo "$out" | python3 -c 'import json, sys; d = json.load(sys.stdin)
+print(all(d["measured"][b]["15"] == d["pcrs"][b]["15"] for b in ("sha256", "sha384")))')" True
 kill -KILL "$(cat "$DATA/pods/run/$uuid/pid")"
 wait $sandbox
 run_tripod app list --no-legend "$uuid"

@@ -178,6 +178,61 @@ static void the_apps_lives_are_followed(void **state)
 	assert_int_equal(t->agent.state, AGENT_TALKING);
 }
 
+static void done(struct talk *t, uint16_t app, uint32_t code, const char *text)
+{
+	char payload[64];
+
+	memcpy(payload, &code, 4);
+	memcpy(payload + 4, text, strlen(text));
+	say(t, AGENT_DONE, app, payload, 4 + (uint32_t)strlen(text));
+}
+
+static void apps_of_a_mutable_pod_come_start_end_and_go(void **state)
+{
+	struct talk *t = *state;
+	static const uint8_t records[] = "records of an app";
+	const uint32_t status = 0;
+	struct agent_hdr hdr;
+	uint8_t got[20000];
+	size_t len;
+
+	agent_all_absent(&t->agent);
+	assert_false(agent_add(&t->agent, 1, records, sizeof(records))); /* nobody is there yet */
+	hello(t);
+	drain(t, got, sizeof(got));
+	assert_true(agent_all_started(&t->agent) && agent_all_ended(&t->agent));
+	assert_false(agent_start(&t->agent, 1));
+	assert_false(agent_remove(&t->agent, 1));
+	assert_true(agent_add(&t->agent, 1, records, sizeof(records)));
+	assert_false(agent_add(&t->agent, 1, records, sizeof(records)));
+	len = drain(t, got, sizeof(got));
+	assert_int_equal(len, sizeof(hdr) + sizeof(records));
+	memcpy(&hdr, got, sizeof(hdr));
+	assert_int_equal(hdr.type, AGENT_ADD);
+	assert_int_equal(hdr.app, 1);
+	assert_memory_equal(got + sizeof(hdr), records, sizeof(records));
+	done(t, 1, 226, "no disk");
+	assert_int_equal(t->agent.apps[1].state, AGENT_APP_ABSENT);
+	assert_string_equal(t->agent.apps[1].text, "no disk");
+	assert_true(agent_add(&t->agent, 1, records, sizeof(records)));
+	drain(t, got, sizeof(got));
+	done(t, 1, 0, "");
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(agent_start(&t->agent, 1));
+		assert_false(agent_start(&t->agent, 1));
+		assert_false(agent_remove(&t->agent, 1));
+		say(t, AGENT_STARTED, 1, NULL, 0);
+		say(t, AGENT_EXITED, 1, &status, 4);
+		assert_int_equal(t->agent.apps[1].state, AGENT_APP_EXITED);
+	}
+	assert_true(agent_remove(&t->agent, 1));
+	done(t, 1, 226, "busy");
+	assert_int_equal(t->agent.apps[1].state, AGENT_APP_STUCK);
+	assert_int_equal(t->agent.state, AGENT_TALKING);
+	done(t, 1, 0, "");
+	assert_int_equal(t->agent.state, AGENT_DEAD); /* nobody had asked for it */
+}
+
 static void a_session_is_asked_for_once_there_is_a_conversation(void **state)
 {
 	struct talk *t = *state;
@@ -278,6 +333,7 @@ static void what_is_out_of_order_ends_the_conversation(void **state)
 		{true, AGENT_EXITED, 0, 4},  /* before it started */
 		{true, AGENT_FAILED, 0, 3},  /* without a code */
 		{true, AGENT_NOTICE, 0, 3},  /* before it started */
+		{true, AGENT_DONE, 0, 4},    /* of nothing */
 		{true, AGENT_PLAN, 0, 0},    /* which is ours to send */
 		{true, AGENT_SIGNAL, 0, 4},
 		{true, 0, 0, 0},
@@ -378,6 +434,7 @@ int main(void)
 		T(hello_is_answered_with_the_plan),
 		T(a_plan_that_is_held_goes_out_when_it_is_released),
 		T(the_apps_lives_are_followed),
+		T(apps_of_a_mutable_pod_come_start_end_and_go),
 		T(a_session_is_asked_for_once_there_is_a_conversation),
 		T(messages_may_come_in_any_pieces),
 		T(only_the_first_connection_counts),

@@ -178,6 +178,53 @@ static void an_image_says_its_size_limits_and_that_it_is_read_only(void **state)
 	assert_false(guest_offered(&f->g) & (1 << 13 | 1 << 14));
 }
 
+static int setup_slot(void **state)
+{
+	const struct blk_params params = {.name = "blk0", .serial = "", .slot = true};
+	struct fixture *f = xcalloc(1, sizeof(*f));
+	struct error err = ERROR_INIT;
+
+	guest_init(&f->g);
+	assert_int_equal(blk_new(&params, &f->g.mem, &f->blk, &err), 0);
+	guest_start(&f->g, &f->blk->dev, UINT64_MAX);
+	f->data = guest_alloc(&f->g, MIB);
+	f->status = guest_alloc(&f->g, 1);
+	*state = f;
+	return 0;
+}
+
+static void a_slot_has_no_size_until_it_is_filled_and_none_after(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = ERROR_INIT;
+	uint64_t generation = 0, later = 0;
+
+	assert_int_equal(config(f, 0, 8), 0);
+	assert_true(guest_offered(&f->g) & 1 << 5); /* RO */
+	assert_int_equal(request(f, IN, 0, SECTOR), IOERR);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct blk_segment segment = {make_file(5000, (uint8_t)(7 + i), O_RDONLY), 0,
+						    5000};
+		const struct blk_segment writable = {make_file(5000, 1, O_RDWR), 0, 5000};
+
+		assert_int_equal(blk_fill(f->blk, &writable, 1, &err), -EINVAL);
+		assert_int_equal(blk_fill(f->blk, &segment, 0, &err), -EINVAL);
+		close(writable.fd);
+		assert_int_equal(config(f, 0, 8), 0);
+		virtio_mmio_read(&f->blk->dev, 0xfc, &generation, 4);
+		assert_int_equal(blk_fill(f->blk, &segment, 1, &err), 0);
+		virtio_mmio_read(&f->blk->dev, 0xfc, &later, 4);
+		assert_true(later != generation);
+		assert_int_equal(config(f, 0, 8), 8192 / SECTOR);
+		assert_int_equal(request(f, IN, 0, SECTOR), OK);
+		assert_int_equal(data(f)[0], 7 + i);
+		blk_empty(f->blk);
+		assert_int_equal(fcntl(segment.fd, F_GETFD), -1); /* it was the disk's */
+		assert_int_equal(config(f, 0, 8), 0);
+		assert_int_equal(request(f, IN, 0, SECTOR), IOERR);
+	}
+}
+
 static void every_range_of_an_image_reads_as_its_segments_and_zeroes(void **state)
 {
 	struct fixture *f = *state;
@@ -670,6 +717,8 @@ int main(void)
 		LIMITED(a_disk_stands_until_its_limit_of_requests_has_room),
 		LIMITED(a_limits_timer_lets_the_disk_go_on),
 		LIMITED(a_reset_forgets_what_stands),
+		cmocka_unit_test_setup_teardown(
+			a_slot_has_no_size_until_it_is_filled_and_none_after, setup_slot, teardown),
 		cmocka_unit_test(what_is_no_disk_is_refused),
 	};
 

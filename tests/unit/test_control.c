@@ -105,6 +105,58 @@ static void each_line_is_a_request_with_an_answer(void **state)
 	assert_int_equal(verbs[1], CONTROL_KILL);
 }
 
+static void send_fd(int to, const char *line, int fd)
+{
+	_Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {(void *)(uintptr_t)line, strlen(line)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ancillary,
+			     .msg_controllen = sizeof(ancillary)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	assert_int_equal(sendmsg(to, &msg, 0), (ssize_t)iov.iov_len);
+}
+
+static void descriptors_are_kept_for_those_who_want_them_until_the_next(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_fd int fd = dial();
+	enum control_verb verbs[8];
+	int *fds, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	cleanup_fd int pipe_end = -1;
+	int ends[2];
+	char byte;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	pipe_end = ends[0];
+	send_fd(fd, "app-add a\n", null); /* nobody does */
+	assert_int_equal(run(f, verbs, 8), 1);
+	assert_int_equal(verbs[0], CONTROL_APP_ADD);
+	assert_string_equal(control_args(&f->control, 1), "a");
+	assert_int_equal(control_take_fds(&f->control, 1, &fds), 0);
+	f->control.takes_fds = true;
+	send_fd(fd, "app-add b\n", ends[1]);
+	assert_int_equal(run(f, verbs, 8), 1);
+	close(ends[1]);
+	assert_int_equal(read(pipe_end, &byte, 1), -1); /* it is open somewhere */
+	send_fd(fd, "app-add c\n", null);
+	assert_int_equal(run(f, verbs, 8), 1);
+	assert_int_equal(read(pipe_end, &byte, 1), 0); /* no longer */
+	assert_int_equal(control_take_fds(&f->control, 1, &fds), 1);
+	assert_true(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+	close(fds[0]);
+	free(fds);
+	assert_int_equal(control_take_fds(&f->control, 1, &fds), 0);
+	send_fd(fd, "app-add d\n", null); /* closed with the connection */
+	assert_int_equal(run(f, verbs, 8), 1);
+	close(null);
+}
+
 /* Verbs of one client that are answered later; -1: none came. */
 static enum control_verb next(struct fixture *f, uint32_t *ret_client)
 {
@@ -281,6 +333,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(each_line_is_a_request_with_an_answer),
+		T(descriptors_are_kept_for_those_who_want_them_until_the_next),
 		T(an_answer_may_come_later_and_in_turn),
 		T(who_leaves_before_the_answer_is_forgotten),
 		T(words_after_a_verb_that_takes_none_are_an_error),

@@ -194,6 +194,30 @@ static void several_apps_lines_do_not_mix(void **state)
 	unmake(f);
 }
 
+static void an_app_that_joins_again_has_new_streams(void **state)
+{
+	struct fixture *f = make(two, 2, -1);
+	struct stream_app other = two[1];
+
+	(void)state;
+	other.name = "other";
+	assert_true(streams_app_idle(f->st, 1));
+	open_stream(f, 10, 1, AGENT_STDOUT);
+	put(f, 10, "unfinished", 10);
+	assert_false(streams_app_idle(f->st, 1));
+	finish(f, 10);
+	reads(f->out[0], "two: unfinished\n");
+	assert_true(streams_app_idle(f->st, 1));
+	streams_join(f->st, 1, &other);
+	open_stream(f, 11, 1, AGENT_STDOUT);
+	put(f, 11, "again\n", 6);
+	reads(f->out[0], "other: again\n");
+	finish(f, 11);
+	streams_leave(f->st, 1);
+	assert_true(streams_idle(f->st));
+	unmake(f);
+}
+
 static void a_line_over_the_bound_is_cut(void **state)
 {
 	struct fixture *f = make(two, 2, -1);
@@ -492,6 +516,7 @@ int main(void)
 		cmocka_unit_test(a_single_apps_output_is_passed_on_as_it_is),
 		cmocka_unit_test(the_header_may_come_with_bytes_behind_it_or_in_pieces),
 		cmocka_unit_test(several_apps_lines_do_not_mix),
+		cmocka_unit_test(an_app_that_joins_again_has_new_streams),
 		cmocka_unit_test(a_line_over_the_bound_is_cut),
 		cmocka_unit_test(a_slow_reader_gets_every_byte),
 		cmocka_unit_test(a_slow_reader_of_lines_gets_every_line),
