@@ -3,6 +3,8 @@
 # The metadata service, from inside of pods (images.md section 8, rkt-behaviour 10.5).
 . tests/e2e/tap.sh
 . tests/e2e/stub.sh
+need_kvm
+need_command passt # any network but none; this one leaves nothing on the machine
 
 # What stage1 is told, by one of a few lines.
 export LOG="$WORK/log" GC_LOG="$WORK/gc.log"
@@ -19,23 +21,21 @@ stub()
 	run_tripod run --stage1-path="$WORK/stage1.aci" "$@" "$WORK/app.aci"
 }
 
-stub --mds-register
+stub --net=user --mds-register
 is 'a registered pod runs' "$status" 0
 like 'stage1 is told a token of 128 random bits' "$(cat "$LOG")" '^arg=--mds-token=[0-9a-f]{32}$'
 like 'the pod is marked, and its key is for its owner' "$(cat "$LOG")" '^registered=64,600$'
 is "so is the data directory's" "$(stat -c %s,%a "$DATA/mds-key")" 64,600
 grep mds-token "$LOG" >"$WORK/first"
-stub --mds-register
+stub --net=user --mds-register
 unlike 'the token is another for each pod' "$(grep mds-token "$LOG")" "^$(cat "$WORK/first")\$"
-stub --mds-register=false
+stub --net=user --mds-register=false
 unlike 'an unregistered pod has none' "$(cat "$LOG")" 'mds|registered'
 stub --mds-register --net=none
 is 'without a network there is no service' "$status" 254
 like 'which is told' "$err" 'mds-register needs a network, not --net=none'
 run_tripod prepare --mds-register "$WORK/app.aci"
 is 'prepare has no such option' "$status" 254
-
-need_kvm
 
 cp "$IMAGES/busybox.aci" "$WORK/b.aci"
 # An image with annotations, which goes through the service byte for byte.
@@ -52,7 +52,7 @@ of_b='U=$AC_METADATA_URL/acMetadata/v1
 	form="uuid=$(wget -q -O - "$U/pod/uuid")&signature=$signature&content=hello"
 	wget -q -O - --post-data "$form%20pod" "$U/pod/hmac/verify" && echo "good"
 	wget -q -O - --post-data "$form+cod" "$U/pod/hmac/verify" || echo "bad"; true'
-run_tripod run --mds-register --uuid-file-save="$WORK/uuid" \
+run_tripod run --mds-register --net=user --uuid-file-save="$WORK/uuid" \
 	"$WORK/a.aci" --name=a --annotation=color=red --annotation=new=3 \
 	--exec=/usr/bin/python3 -- -c "$(cat tests/e2e/metadata.py)" --- \
 	"$WORK/b.aci" --name=b --exec=/bin/sh -- -c "$of_b"
@@ -106,17 +106,13 @@ like "busybox's wget is served" "$out" "^b: wget $uuid\$"
 like 'an app verifies what another has signed' "$out" '^b: good$'
 like 'and not what it has not' "$out" '^b: bad$'
 
-# Another pod of the data directory tells whose signature it is, on the user's network.
-if command -v passt >/dev/null; then
-	signature=$(said signature | sed 's/.* //; s/+/%2B/g; s,/,%2F,g; s/=/%3D/g')
-	# shellcheck disable=SC2016 # for the shell in the pod
-	run_tripod run --mds-register --net=user "$IMAGES/busybox.aci" --exec=/bin/sh -- -c \
-		'wget -q -O - --post-data "$1" "$AC_METADATA_URL/acMetadata/v1/pod/hmac/verify" &&
-			echo good' - "content=hello+pod&uuid=$uuid&signature=$signature"
-	is 'another pod verifies the signature' "$out" good
-else
-	skip 'another pod verifies the signature' 'no passt'
-fi
+# Another pod of the data directory tells whose signature it is.
+signature=$(said signature | sed 's/.* //; s/+/%2B/g; s,/,%2F,g; s/=/%3D/g')
+# shellcheck disable=SC2016 # for the shell in the pod
+run_tripod run --mds-register --net=user "$IMAGES/busybox.aci" --exec=/bin/sh -- -c \
+	'wget -q -O - --post-data "$1" "$AC_METADATA_URL/acMetadata/v1/pod/hmac/verify" &&
+		echo good' - "content=hello+pod&uuid=$uuid&signature=$signature"
+is 'another pod verifies the signature' "$out" good
 
 no_leaks 'nothing of the service is left'
 done_testing
