@@ -5,7 +5,8 @@ TRIPOD... is the command with its global options; IMAGE, in the environment, the
 the process that was started (stage0, then the VMM) or one of its children (swtpm, passt, virtiofsd,
 who waits to take networks away), the moment anything from the start of tripod to some time after the
 app is up. After each kill: "list" and "gc" are right, and no process, TAP device, network namespace,
-lease or lock is left. KILLS_SEED repeats a run, as far as the machine does. TAP on stdout.
+lease or lock is left. KILLS_SEED repeats a run, as far as the machine does; KILLS_SECONDS ends it early.
+TAP on stdout.
 """
 import collections
 import json
@@ -21,6 +22,7 @@ kills, work, tripod = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 seed = int(os.environ.get("KILLS_SEED") or random.SystemRandom().randrange(1 << 32))
 print("# KILLS_SEED=%d" % seed, flush=True)
 LIMIT = 300  # seconds for any one step
+END = time.monotonic() + float(os.environ.get("KILLS_SECONDS") or "inf")
 NETS = ["none", "user", "default"]
 CHILDREN = ["swtpm", "passt", "virtiofsd", "run"]  # run: who waits to take networks away
 
@@ -182,7 +184,7 @@ def worker():
     while True:
         with lock:
             n = next(todo, None)
-        if n is None:
+        if n is None or time.monotonic() > END:
             return
         try:
             one(n, random.Random(seed * 1000003 + n))
@@ -204,7 +206,8 @@ remains = [path for path, dirs, files in os.walk(os.environ["PODS_DIR"])
            if path.count("/") - os.environ["PODS_DIR"].count("/") >= 2]
 print("# killed: %s" % ", ".join("%s %d" % pair for pair in victims.most_common()))
 for good, name, why in [
-        (not wrong, "%d kills: list and gc are right after each, no process is left" % kills, wrong),
+        (not wrong, "%d kills: list and gc are right after each, no process is left" %
+         sum(victims.values()), wrong),
         (not left, "no link, network namespace or lease is left", left),
         (final.returncode == 0, "gc succeeds at the end", final.stderr),
         (not remains, "and leaves no pod", remains)]:

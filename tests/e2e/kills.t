@@ -33,7 +33,7 @@ run_tripod image list --no-legend --full --fields=id,name
 IMAGE=$(printf '%s\n' "$out" | awk '$2 ~ /busybox/ { print $1 }')
 PODS_DIR=$DATA/pods
 SHARE=
-if [ -x /usr/libexec/virtiofsd ]; then
+if [ -x /usr/lib/qemu/virtiofsd ] || [ -x /usr/libexec/virtiofsd ]; then
 	SHARE=$WORK/share
 	mkdir "$SHARE"
 fi
