@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int fd = -1;
 	uint8_t old[CHANGES_MAX];
-	uint32_t at[CHANGES_MAX];
+	uint32_t at[CHANGES_MAX] = {0};
 	struct error err = ERROR_INIT;
 	struct upper *upper = NULL;
 	struct tree *tree;
