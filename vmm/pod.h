@@ -18,15 +18,15 @@
  * from images.
  */
 
-#define POD_NAME_MAX	   128 /* bytes of an app name: it becomes a file name and an output prefix */
-#define POD_WORDS_MAX	   4096 /* words of one exec, environment variables of one app */
-#define POD_GIDS_MAX	   1024 /* supplementary groups of one app */
-#define POD_NOTES_MAX	   32	/* lines about what is not done */
-#define POD_MEMORY_MIN	   (UINT64_C(128) << 20) /* every guest boots with it */
+#define POD_NAME_MAX   128  /* bytes of an app name: it becomes a file name and an output prefix */
+#define POD_WORDS_MAX  4096 /* words of one exec, environment variables of one app */
+#define POD_GIDS_MAX   1024 /* supplementary groups of one app */
+#define POD_NOTES_MAX  32   /* lines about what is not done */
+#define POD_MEMORY_MIN (UINT64_C(128) << 20) /* every guest boots with it */
 /* What the guest's kernel, init and the description of each page take: measured 21 MiB and a 64th. */
 #define POD_MEMORY_RESERVE(bytes) ((UINT64_C(32) << 20) + (bytes) / 64)
-#define POD_MEMORY_MAX	   (UINT64_C(1) << 42)	 /* 4 TiB: more than any host this runs on */
-#define POD_DISK_FILES_MAX 1024 /* files one app disk is made of: a layered image has about 130 */
+#define POD_MEMORY_MAX		  (UINT64_C(1) << 42) /* 4 TiB: more than any host this runs on */
+#define POD_DISK_FILES_MAX	  1024 /* files one app disk is made of: a layered image has about 130 */
 
 /* An app that has this annotation, "on", is given the pod's TPM. */
 #define POD_ANNOTATION_TPM "tripod/tpm"
