@@ -88,6 +88,21 @@ like 'tpm: the pod'\''s end is told in one line' "$err" 'the guest ended before 
 bounded tpm
 rm "$POD/tpm"
 
+# A volume's server may take offence where the VMM's own devices would say so: then the pod ends with it.
+mkdir "$WORK/shared"
+cp "$POD/pod" "$WORK/pod-json"
+sed -i 's|"volumes": null|"volumes": [{"name": "v", "kind": "host", "source": "'"$WORK"'/shared"}]|
+	s|"app": {"exec"|"mounts": [{"volume": "v", "path": "/v"}], "app": {"exec"|' "$POD/pod"
+for what in rules geometry registers reset storm; do
+	scenario "$what"
+	is "share, $what: the VMM lives as long as the guest, or ends the pod" "$exit" 254
+	is "share, $what: in one line" "$(printf '%s\n' "$err" | grep -Ec \
+		'the guest ended before its apps did|^stage1: volume v: virtiofsd|^stage1: volume v: vhost')" 1
+	unlike "share, $what: which is not the jail's" "$err" 'system call [0-9]+ is not allowed'
+	bounded "share, $what"
+done
+mv "$WORK/pod-json" "$POD/pod"
+
 scenario vsock
 is 'vsock: packets of any kind end the pod at the most' "$exit" 254
 like 'vsock: and only those that pass for init' "$err" 'hostile: vsock is half way'
