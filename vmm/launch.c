@@ -120,6 +120,8 @@ static int normal_plan(const struct launch *launch, uint8_t **ret, size_t *ret_l
 {
 	struct plan_args args = *launch->plan;
 	const struct podnet net = podnet_unleased(args.net);
+	struct pod_spec pod = *launch->pod;
+	cleanup_free struct pod_volume *volumes = xcalloc(MAX(pod.nvolumes, 1U), sizeof(*volumes));
 
 	args.net = &net;
 	if (is_default_hostname(launch->args, args.hostname))
@@ -128,7 +130,12 @@ static int normal_plan(const struct launch *launch, uint8_t **ret, size_t *ret_l
 		args.mds_token = NO_TOKEN;
 	args.tty = false;
 	args.rows = args.columns = 0;
-	return plan_build(launch->pod, &args, ret, ret_len, err);
+	for (unsigned i = 0; i < pod.nvolumes; i++) {
+		volumes[i] = pod.volumes[i];
+		volumes[i].is_file = false;
+	}
+	pod.volumes = volumes;
+	return plan_build(&pod, &args, ret, ret_len, err);
 }
 
 int launch_log(const struct launch *launch, struct eventlog *ret, struct error *err)

@@ -8,14 +8,14 @@ need_root
 need_kvm
 need_command python3
 BOX=$IMAGES/busybox.aci
-MIB=${VOLUME_MIB:-16}
+MIB=${VOLUME_MIB:-8}
 
 rw=$WORK/rw
 mkdir -p "$rw/tree" "$WORK/ro/sub" "$WORK/target" "$WORK/outside"
 chmod 0755 "$WORK"
 cp "$BUILD/tests/guest/volume" "$WORK/ro/probe"
-cp -R "${VOLUME_TREE:-initrd}/." "$rw/tree"
-ln -s init.h "$rw/tree/link"
+cp -R "${VOLUME_TREE:-firmware}/." "$rw/tree"
+ln -s fdt.h "$rw/tree/link"
 mkdir "$rw/tree/empty"
 chmod 0700 "$rw/tree/empty"
 tar -C "$rw" -cf "$rw/tree.tar" tree
@@ -76,14 +76,33 @@ script='
 	echo "end of the script"'
 mount -t tmpfs none "$WORK/ro/sub"
 echo 'mounted' >"$WORK/ro/sub/mounted"
+# shellcheck disable=SC2046
+set -- --net=none $(volume rw "$rw") $(volume ro "$WORK/ro" readOnly=true) \
+	$(volume ln "$WORK/source-link" readOnly=true) $(volume one "$WORK/single") \
+	$(volume nested "$WORK/ro" readOnly=true) \
+	$(volume flat "$WORK/ro" recursive=false)
+
+# expected NAME WORD...: what a pod with these volumes must measure
+expected()
+{
+	name=$1
+	shift
+	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run attest expected "$@" "$BOX" \
+		--exec=/bin/sh -- -c "$script"
+	cp "$WORK/out" "$WORK/$name"
+}
+changed()
+{
+	"$TOP/tests/e2e/attest.py" changed "$WORK/must" "$WORK/$1"
+}
+expected must "$@"
+expected less --net=none --mount=volume=flat,target=/flat "$(printf '%s\n' "$@" | grep '^--volume=flat')"
+is 'how many volumes there are is part of the machine' "$(changed less)" '1 15'
+expected more "$@" --volume=more,kind=empty
+is 'a volume that nobody mounts is part of the manifest' "$(changed more)" 15
 (
-	# shellcheck disable=SC2046
-	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run --net=none \
-		--uuid-file-save="$WORK/uuid" \
-		$(volume rw "$rw") $(volume ro "$WORK/ro" readOnly=true) \
-		$(volume ln "$WORK/source-link" readOnly=true) $(volume one "$WORK/single") \
-		$(volume nested "$WORK/ro" readOnly=true) \
-		$(volume flat "$WORK/ro" recursive=false) \
+	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run \
+		--uuid-file-save="$WORK/uuid" --require-measured="$WORK/must" "$@" \
 		"$BOX" --exec=/bin/sh -- -c "$script"
 	echo "$status" >"$WORK/status"
 ) &

@@ -23,7 +23,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define RACES 100 /* times the way to a file is changed under who opens it */
+#define RACES 30 /* times the way to a file is changed under who opens it */
 
 static const char *result(long r)
 {
