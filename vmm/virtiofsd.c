@@ -58,10 +58,7 @@
  * Extended attributes: users' own pass; a file's capabilities can be read, but not written, as its
  * server lacks the capability to; others there are none.
  */
-#define XATTRS                                                                                     \
-	":ok:all:user.::"                                                                          \
-	":ok:all:security.capability::"                                                            \
-	":unsupported:all:::"
+#define XATTRS "xattr,xattrmap=:ok:all:user.:::ok:all:security.capability:::unsupported:all:::"
 
 /* What the child needs to know. */
 struct source {
@@ -360,7 +357,7 @@ static int run(struct virtiofsd *server, const struct source *source, const char
 		"-o",
 		"modcaps=-mknod:-setfcap",
 		"-o",
-		"xattr,xattrmap=" XATTRS,
+		XATTRS,
 		"-o",
 	};
 	cleanup_strv struct strv argv = STRV_INIT;

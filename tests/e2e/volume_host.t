@@ -198,7 +198,7 @@ start_doomed()
 	rm -f "$rw/up" "$WORK/uuid" "$WORK/out" "$WORK/err" "$WORK/status"
 	(
 		# shellcheck disable=SC2046
-		run_tripod run --uuid-file-save="$WORK/uuid" $(volume rw "$rw") "$BOX" --exec=/bin/sh -- -c "$doomed"
+		run_tripod run --net=none --uuid-file-save="$WORK/uuid" $(volume rw "$rw") "$BOX" --exec=/bin/sh -- -c "$doomed"
 		echo "$status" >"$WORK/status"
 	) &
 	pod=$!
@@ -271,7 +271,7 @@ fails()
 	name=$1
 	want=$2
 	shift 2
-	run_tripod run "$@" "$BOX" --exec=/bin/echo -- ran
+	run_tripod run --net=none "$@" "$BOX" --exec=/bin/echo -- ran
 	is "$name: the pod fails to start" "$status$out" 254
 	like "$name: one line says why" "$(grep '^stage1:' "$WORK/err")" "$want"
 }
