@@ -108,7 +108,8 @@ static void try_apart(const char *name, int (*what)(void))
 
 static int try_mount(void)
 {
-	return mount("none", "/proc", "tmpfs", 0, NULL);
+	/* what comes after it needs the one below */
+	return mount("none", "/proc", "tmpfs", 0, NULL) < 0 ? -1 : umount2("/proc", MNT_DETACH);
 }
 
 static int try_remount(void)
@@ -118,7 +119,7 @@ static int try_remount(void)
 
 static int try_umount(void)
 {
-	return umount2("/proc/sysrq-trigger", MNT_DETACH);
+	return umount2("/sys/module", MNT_DETACH);
 }
 
 static int try_unshare(void)
@@ -389,7 +390,6 @@ static void tell_calls(void)
 	} calls[] = {
 		{"mount", try_mount},
 		{"remount", try_remount},
-		{"umount", try_umount},
 		{"unshare", try_unshare},
 		{"ptrace", try_ptrace},
 		{"settime", try_settime},
@@ -425,6 +425,7 @@ static void tell_calls(void)
 	try_apart("uncover", try_uncover);
 	try_apart("fresh-proc", try_fresh_proc);
 	try_apart("raise-group-as-user", try_raise_group_as_user);
+	try("umount", try_umount); /* last: it stays so */
 }
 
 static void tell_modes(void)
@@ -458,6 +459,7 @@ static void tell_limits(void)
 		snprintf(path, sizeof(path), "/tmp/%s", files[i]);
 		tell_file(files[i], path);
 	}
+	umount2("/tmp", MNT_DETACH); /* for the next */
 }
 
 /* What is in a directory, in the order of names. */
