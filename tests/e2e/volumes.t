@@ -131,7 +131,7 @@ like 'cat-manifest shows the volumes' "$out" '"mode": *"1770"'
 run_tripod image list --no-legend --full --fields=id,name
 id=$(printf '%s\n' "$out" | grep 'example.com/volumes' | cut -f1)
 name=$(printf '%s\n' "$out" | grep 'busybox' | cut -f2 | cut -d: -f1 | tr -d ' ')
-one='echo from one >/given/x; mkdir /given/m; mount -t tmpfs none /given/m; echo >/given/m/in;
+one='cat /data/seed; echo from one >/given/x; mkdir /given/m; mount -t tmpfs none /given/m; echo >/given/m/in;
 while [ ! -e /given/y ]; do sleep 0.05; done'
 two='while [ ! -e /v/x ]; do sleep 0.05; done; cat /v/x; while [ ! -e /v/m/in ]; do sleep 0.05; done;
 echo mounts are seen; echo >/v/y'
@@ -143,7 +143,7 @@ manifest()
  {"name": "one", "image": {"id": "$id"}, "mounts": [{"volume": "v", "path": "/given"}],
   "app": {"exec": ["/bin/sh", "-c", "$one"], "user": "0", "group": "0",
           "isolators": [
-           {"name": "os/linux/capabilities-retain-set", "value": {"set": ["CAP_SYS_ADMIN"]}},
+           {"name": "os/linux/capabilities-retain-set", "value": {"set": ["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]}},
            {"name": "os/linux/seccomp-retain-set", "value": {"set": ["@appc.io/all"]}}]}},
  {"name": "two", "image": {"name": "$name"}, "readOnlyRootFS": true,
   "mounts": [{"volume": "$1", "path": "/v"}],
@@ -162,9 +162,10 @@ done
 run_tripod prepare --pod-manifest="$WORK/pod.json"
 is 'a pod manifest is prepared' "$status" 0
 uuid=$out
-run_tripod --insecure-options=paths run-prepared "$uuid"
-is 'and runs; what one app mounts others see where the paths of the kernel are open' \
-	"$status $out" '0 two: from one
+run_tripod --insecure-options=paths run-prepared --rw=tmpfs "$uuid"
+is 'and runs, in memory alone; what one app mounts others see where paths of the kernel are open' \
+	"$status $(printf '%s\n' "$out" | sort)" '0 one: from the image
+two: from one
 two: mounts are seen'
 manifest w
 run_tripod run --pod-manifest="$WORK/pod.json"
