@@ -58,7 +58,7 @@ state()
 	i=0
 	until run_tripod app status --app="$1" "$uuid" && echo "$out" | grep -q "^state=$2\$"; do
 		i=$((i + 1))
-		[ $i -lt $LIMIT ] || break
+		[ $i -lt $((LIMIT * 5)) ] || break
 		sleep 0.2
 	done
 }
@@ -69,7 +69,7 @@ said()
 	i=0
 	until grep -q "^$1\$" "$WORK/sandbox.out"; do
 		i=$((i + 1))
-		[ $i -lt $LIMIT ] || return 1
+		[ $i -lt $((LIMIT * 5)) ] || return 1
 		sleep 0.2
 	done
 }

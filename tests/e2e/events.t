@@ -20,6 +20,7 @@ make_image()
 	tar -C "$WORK/image" --owner=0 --group=0 -cf "$1" manifest rootfs
 }
 
+# shellcheck disable=SC2016 # for the app's shell
 look='echo $0 $(id -u) $(pwd) $WORD $(sed -n s/CapBnd:.//p /proc/self/status)'
 make_image "$WORK/good.aci" good \
 	"$look prepared; umask 077; echo before >/left; (sleep 1000 &); chmod 644 /left" \
