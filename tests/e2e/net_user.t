@@ -96,9 +96,9 @@ is 'a host port can be published once' "$status" 254
 like 'and the message says so' "$err" 'failed to setup network: user: passt: .*18080'
 as_user enter "$(cat "$HOME/uuid")" /bin/sh -c 'cat /www/index.html; exit 5'
 is 'a user enters' "$status $out" '5 from the pod'
-is 'all of it runs as the user' "$(for pid in $(marked_pids); do
-	tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "$HOME" && stat -c %u "/proc/$pid"
-done | sort -u)" "$USER_ID"
+is 'its process is the user'\''s' \
+	"$(stat -c %u "/proc/$(cat "$HOME"/.local/share/tripod/pods/run/"$(cat "$HOME/uuid")"/pid)")" \
+	"$USER_ID"
 as_user stop "$(cat "$HOME/uuid")"
 is 'and stops the pod' "$status" 0
 wait "$serving"
