@@ -14,7 +14,7 @@
 int init_volume_make(const struct init_plan *pod, struct init_text *why) __attribute__((nonnull));
 
 /* Where init has a volume. */
-void init_volume_path(struct init_text *text, const struct init_plan *pod, unsigned volume)
+void init_volume_path(struct init_text *text, const struct init_plan *pod, unsigned n)
 	__attribute__((nonnull));
 
 /*

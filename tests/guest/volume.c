@@ -173,6 +173,14 @@ static void reading_only(const char *ro)
 		tried("ro-remounted", open(there, O_RDWR));
 }
 
+static void make_link(const char *to, const char *name)
+{
+	if (symlink(to, name) < 0) {
+		perror(name);
+		exit(1);
+	}
+}
+
 /* The host's files, by links and by climbing: what is found is the guest's own, where there is none. */
 static void climbing(const char *outside)
 {
@@ -180,10 +188,10 @@ static void climbing(const char *outside)
 
 	snprintf(path, sizeof(path), "%s/secret", outside);
 	say("outside", look(path));
-	symlink(path, "absolute");
+	make_link(path, "absolute");
 	say("absolute", look("absolute"));
 	snprintf(path, sizeof(path), "../../../../../../../..%s/secret", outside);
-	symlink(path, "relative");
+	make_link(path, "relative");
 	say("relative", look("relative"));
 	say("hosts-link", look("hosts-link"));
 	say("dots", look("../secret"));
@@ -198,7 +206,7 @@ static void racing(const char *outside)
 
 	mkdir("real", 0755);
 	mkdir("way", 0755);
-	symlink(outside, "trap");
+	make_link(outside, "trap");
 	pid = fork();
 	if (pid == 0) {
 		for (int i = 0; i < RACES; i++)

@@ -10,6 +10,9 @@
 #include "vmm/sysctl.h"
 
 #define ISOLATOR(value) "{\"isolators\":[{\"name\":\"os/unix/sysctl\",\"value\":" value "}]}"
+#define TWICE                                                                                      \
+	"{\"isolators\":[{\"name\":\"os/unix/sysctl\",\"value\":{\"net.a\":\"1\"}},"               \
+	"{\"name\":\"os/unix/sysctl\",\"value\":{\"net.b\":\"1\"}}]}"
 
 static int parse(const char *text, struct strv *ret, struct error *err)
 {
@@ -113,8 +116,7 @@ static void values_that_are_no_text_are_refused(void **state)
 		"{\"isolators\":[1]}",
 		"{\"isolators\":{}}",
 		"{\"isolators\":[{\"name\":\"os/unix/sysctl\"}]}",
-		"{\"isolators\":[{\"name\":\"os/unix/sysctl\",\"value\":{\"net.a\":\"1\"}},"
-		"{\"name\":\"os/unix/sysctl\",\"value\":{\"net.b\":\"1\"}}]}",
+		TWICE,
 	};
 	(void)state;
 
