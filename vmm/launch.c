@@ -126,6 +126,8 @@ static int normal_plan(const struct launch *launch, uint8_t **ret, size_t *ret_l
 	args.net = &net;
 	if (is_default_hostname(launch->args, args.hostname))
 		args.hostname = "rkt-" NO_UUID;
+	if (args.uuid)
+		args.uuid = NO_UUID; /* the machine id is made of it */
 	if (args.mds_token)
 		args.mds_token = NO_TOKEN;
 	args.tty = false;
