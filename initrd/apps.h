@@ -31,9 +31,9 @@ void init_apps_start(struct init_apps *apps) __attribute__((nonnull));
  * Of a mutable pod (mutable.h): make the root of an app that is prepared, in the pod as it is told of
  * it, and do not start it; 0 or the code it failed with. Start it, again if it has run: 0 or -EPROTO.
  */
-int init_apps_add(struct init_apps *apps, unsigned app, const struct init_plan *pod,
+int init_apps_add(struct init_apps *apps, unsigned n, const struct init_plan *pod,
 		  struct init_text *why) __attribute__((nonnull));
-int init_apps_again(struct init_apps *apps, unsigned app) __attribute__((nonnull));
+int init_apps_again(struct init_apps *apps, unsigned n) __attribute__((nonnull));
 
 /* A process has ended. False: it was no app's. Then, when all were taken, end what has ended. */
 bool init_apps_reaped(struct init_apps *apps, pid_t pid, int status) __attribute__((nonnull));
@@ -47,8 +47,8 @@ void init_apps_notified(struct init_apps *apps, unsigned app) __attribute__((non
 void init_apps_pump_all(struct init_apps *apps) __attribute__((nonnull));
 
 /* A message of the host's about one app. */
-void init_apps_signal(struct init_apps *apps, unsigned app, int sig) __attribute__((nonnull));
-void init_apps_resize(struct init_apps *apps, unsigned app, const uint8_t *payload)
+void init_apps_signal(struct init_apps *apps, unsigned n, int sig) __attribute__((nonnull));
+void init_apps_resize(struct init_apps *apps, unsigned n, const uint8_t *payload)
 	__attribute__((nonnull));
 
 #endif

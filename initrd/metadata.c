@@ -197,12 +197,13 @@ static struct conn *find_place(void)
 		else if (conn->fd[SIDE_HOST] < 0)
 			answered = conn;
 	}
-	if (!free && !answered)
-		return NULL;
-	if (!free)
+	if (!free && answered) {
 		end(answered);
-	dial_ahead();
-	return free ? free : answered;
+		free = answered;
+	}
+	if (free)
+		dial_ahead();
+	return free;
 }
 
 static void accept_one(void)

@@ -208,7 +208,8 @@ static int describe(struct pod_spec *pod, struct pod_app *app, const struct fact
 				  .in = (uint8_t)app->in,
 				  .out = (uint8_t)app->out,
 				  .errout = (uint8_t)app->errout,
-				  .notify = app->notify};
+				  .notify = app->notify,
+				  .stop_signal = (uint32_t)app->stop_signal};
 	struct eventlog log;
 	struct pod_spec own;
 	int r = own_volumes(pod, app, &own, err);

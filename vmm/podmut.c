@@ -173,7 +173,8 @@ static int read_head(int fd, struct podmut_app *ret, char **ret_body, struct err
 	len = (uint64_t)ret->volumes_len + ret->records_len + ret->log_len;
 	if (len != (uint64_t)st.st_size - sizeof(*ret) || ret->log_len > EVENTLOG_MAX ||
 	    ret->volumes_len + (uint64_t)ret->records_len > AGENT_ADD_MAX - 2 * POD_NAME_MAX ||
-	    ret->in > POD_STDIO_TTY || ret->out > POD_STDIO_TTY || ret->errout > POD_STDIO_TTY)
+	    ret->stop_signal < 1 || ret->stop_signal >= NSIG || ret->in > POD_STDIO_TTY ||
+	    ret->out > POD_STDIO_TTY || ret->errout > POD_STDIO_TTY)
 		return error_set(err, -EINVAL, "the app's description makes no sense");
 	body = xcalloc(1, len + 1);
 	if (pread_all(fd, body, len, sizeof(*ret)) < 0)
@@ -221,6 +222,7 @@ static void set_app(struct podrun *run, unsigned i, const char *name, const stru
 	app->out = (enum pod_stdio)head->out;
 	app->errout = (enum pod_stdio)head->errout;
 	app->notify = head->notify;
+	app->stop_signal = (int)head->stop_signal;
 	run->mut->slot[i].flags = head->flags;
 	run->mut->slot[i].started = run->mut->slot[i].ended = false;
 	attach_offer(run->attach, i, podrun_offered_streams(run, app));
@@ -407,7 +409,7 @@ static int stop_app(struct podrun *run, unsigned i, struct error *err)
 	if (run->agent.apps[i].state != AGENT_APP_RUNNING &&
 	    run->agent.apps[i].state != AGENT_APP_PENDING)
 		return error_set(err, -ESRCH, "app %s does not run", run->pod.apps[i].name);
-	if (!agent_signal(&run->agent, (uint16_t)i, SIGTERM))
+	if (!agent_signal(&run->agent, (uint16_t)i, (uint32_t)run->pod.apps[i].stop_signal))
 		return error_set(err, -EBUSY, "init does not listen");
 	run->mut->slot[i].kill_ns = clock_now_ns() + UINT64_C(1000000) * POD_STOP_DEADLINE_MS;
 	return 0;
@@ -602,7 +604,8 @@ int podmut_open(struct podrun *run, struct error *err)
 	run->pod.napps = PODMUT_SLOTS;
 	run->pod.apps = xcalloc(PODMUT_SLOTS, sizeof(run->pod.apps[0]));
 	for (unsigned i = 0; i < PODMUT_SLOTS; i++)
-		run->pod.apps[i].name = xcalloc(1, POD_NAME_MAX + 1);
+		run->pod.apps[i] = (struct pod_app){.name = xcalloc(1, POD_NAME_MAX + 1),
+						    .stop_signal = SIGTERM};
 	run->control.takes_fds = true;
 	run->mut = mut;
 	return 0;

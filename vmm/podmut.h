@@ -31,6 +31,7 @@ struct podmut_app {
 	uint32_t flags;		 /* PLAN_FLAGS of it */
 	uint8_t in, out, errout; /* enum pod_stdio */
 	uint8_t notify;
+	uint32_t stop_signal;
 };
 
 /* Status files beside stage1_write_status()'s (rkt-behaviour 4.3). */

@@ -96,7 +96,7 @@ unsigned podrun_offered_streams(const struct podrun *run, const struct pod_app *
 	__attribute__((nonnull));
 
 /* An app has ended, or could not be started: say why, leave its status. Returns that. */
-int podrun_write_end(struct podrun *run, unsigned app) __attribute__((nonnull));
+int podrun_write_end(struct podrun *run, unsigned i) __attribute__((nonnull));
 
 /* Do what a control client asks for. */
 void podrun_control(struct podrun *run, uint32_t client) __attribute__((nonnull));

@@ -34,8 +34,8 @@ def file(data):
     return os.open("/proc/self/fd/%d" % f.fileno(), os.O_RDONLY)
 
 
-def head(volumes=0, records=0, log=0, magic=MAGIC, streams=(0, 0, 0)):
-    return struct.pack("<IIIII4B", magic, volumes, records, log, 0, *streams, 0)
+def head(volumes=0, records=0, log=0, magic=MAGIC, streams=(0, 0, 0), stop=15):
+    return struct.pack("<IIIII4BI", magic, volumes, records, log, 0, *streams, 0, stop)
 
 
 def main():
@@ -56,6 +56,7 @@ def main():
         "no description": ("app-add bad", [file(b""), image]),
         "a pipe": ("app-add bad", [pipe, image]),
         "a device": ("app-add bad", [null, image]),
+        "no signal": ("app-add bad", [file(head(stop=65)), image]),
         "other magic": ("app-add bad", [file(head(magic=1)), image]),
         "too short": ("app-add bad", [file(head(records=100)), image]),
         "too long": ("app-add bad", [file(head() + b"more"), image]),
