@@ -77,7 +77,7 @@ script='
 mount -t tmpfs none "$WORK/ro/sub"
 echo 'mounted' >"$WORK/ro/sub/mounted"
 # shellcheck disable=SC2046
-set -- --net=none $(volume rw "$rw") $(volume ro "$WORK/ro" readOnly=true) \
+set -- $(volume rw "$rw") $(volume ro "$WORK/ro" readOnly=true) \
 	$(volume ln "$WORK/source-link" readOnly=true) $(volume one "$WORK/single") \
 	$(volume nested "$WORK/ro" readOnly=true) \
 	$(volume flat "$WORK/ro" recursive=false)
@@ -87,7 +87,7 @@ expected()
 {
 	name=$1
 	shift
-	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run attest expected "$@" "$BOX" \
+	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run attest expected --net=none "$@" "$BOX" \
 		--exec=/bin/sh -- -c "$script"
 	cp "$WORK/out" "$WORK/$name"
 }
@@ -96,12 +96,12 @@ changed()
 	"$TOP/tests/e2e/attest.py" changed "$WORK/must" "$WORK/$1"
 }
 expected must "$@"
-expected less --net=none --mount=volume=flat,target=/flat "$(printf '%s\n' "$@" | grep '^--volume=flat')"
+expected less --mount=volume=flat,target=/flat "$(printf '%s\n' "$@" | grep '^--volume=flat')"
 is 'how many volumes there are is part of the machine' "$(changed less)" '1 15'
 expected more "$@" --volume=more,kind=empty
 is 'a volume that nobody mounts is part of the manifest' "$(changed more)" 15
 (
-	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run \
+	run "$TRIPOD" --dir="$DATA" --insecure-options=image,all-run run --net=none \
 		--uuid-file-save="$WORK/uuid" --require-measured="$WORK/must" "$@" \
 		"$BOX" --exec=/bin/sh -- -c "$script"
 	echo "$status" >"$WORK/status"
