@@ -26,7 +26,6 @@
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "common/util.h"
@@ -59,7 +58,7 @@ static uint64_t show_phase(struct podrun *run, const char *what, uint64_t from_n
 
 /* Ending */
 
-static void kill_vm(struct podrun *run, int status)
+void podrun_kill(struct podrun *run, int status)
 {
 	run->killed = true;
 	if (!run->status)
@@ -81,8 +80,8 @@ static bool send_stop(struct podrun *run)
 	return sent;
 }
 
-/* Ask every app that runs to end. Before init can be asked there is nothing to lose. */
-static void stop_apps(struct podrun *run, int sig)
+/* Before init can be asked there is nothing to lose. */
+void podrun_stop(struct podrun *run, int sig)
 {
 	if (run->stopping)
 		return;
@@ -91,7 +90,7 @@ static void stop_apps(struct podrun *run, int sig)
 	notify_send(&run->notify, "STOPPING=1");
 	if (sig == SIGTERM ? !send_stop(run)
 			   : !agent_signal(&run->agent, AGENT_ALL_APPS, (uint32_t)sig))
-		kill_vm(run, 128 + sig);
+		podrun_kill(run, 128 + sig);
 }
 
 static void write_status(struct podrun *run, unsigned app, int code)
@@ -148,8 +147,9 @@ static void report_app(struct podrun *run, unsigned i)
 	if (code && !run->status)
 		run->status = code;
 	if (code && !agent_all_ended(&run->agent))
-		stop_apps(run, SIGTERM);
+		podrun_stop(run, SIGTERM);
 }
+
 static int say_ready(struct podrun *run, struct error *err)
 {
 	int r = stage1_write_ready(AT_FDCWD, err);
@@ -221,7 +221,7 @@ static int on_deadline(struct podrun *run, struct error *err)
 		log_warn("the apps did not end within %d s; killing them",
 			 POD_STOP_DEADLINE_MS / 1000);
 		run->stop_deadline_ns = 0;
-		kill_vm(run, 128 + SIGKILL);
+		podrun_kill(run, 128 + SIGKILL);
 	}
 	if (!run->deadline_ns || now < run->deadline_ns)
 		return 0;
@@ -283,154 +283,9 @@ static void on_signal(struct podrun *run)
 			tty_size(STDIN_FILENO, &rows, &columns);
 			agent_winsize(&run->agent, 0, rows, columns);
 		} else if (run->stopping || run->phase >= PHASE_STREAMS) {
-			kill_vm(run, 128 + sig);
+			podrun_kill(run, 128 + sig);
 		} else {
-			stop_apps(run, sig);
-		}
-	}
-}
-
-static const char *app_state(const struct podrun *run, unsigned i)
-{
-	switch (run->agent.apps[i].state) {
-	case AGENT_APP_PENDING:
-		return "starting";
-	case AGENT_APP_RUNNING:
-		return "running";
-	case AGENT_APP_FAILED:
-	case AGENT_APP_EXITED:
-	case AGENT_APP_STUCK:
-	case AGENT_APP_ABSENT:
-		break;
-	case AGENT_APP_ADDING:
-	case AGENT_APP_ADDED:
-	case AGENT_APP_REMOVING:
-		return "created";
-	}
-	return "exited";
-}
-
-static void reply_status(struct podrun *run, uint32_t client)
-{
-	static const char *const states[] = {"booting", "starting", "running", "exited", "exited"};
-	cleanup_json struct json_object *root = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-
-	json_add_string(root, "state", run->stopping ? "stopping" : states[run->phase]);
-	json_add(root, "apps", list);
-	for (unsigned i = 0; i < run->pod.napps; i++) {
-		const struct agent_app *app = &run->agent.apps[i];
-		struct json_object *entry;
-
-		if (!run->pod.apps[i].name[0])
-			continue;
-		entry = json_object_new_object();
-		json_add_string(entry, "name", run->pod.apps[i].name);
-		json_add_string(entry, "state", app_state(run, i));
-		if (app->state == AGENT_APP_FAILED)
-			json_add_int(entry, "exit", app->code);
-		if (app->state == AGENT_APP_EXITED)
-			json_add_int(entry, "exit", stage1_exit_code(app->wait_status));
-		json_object_array_add(list, entry);
-	}
-	control_reply(&run->control, client, json_text(root));
-}
-
-/* What went through a NIC. Its counters are the loop's thread's, as we are. */
-static struct json_object *nic_stats(const struct net *net)
-{
-	const struct net_stats *stats = &net->stats;
-	struct json_object *entry = json_object_new_object();
-
-	json_add_int(entry, "rx-frames", (int64_t)stats->rx_frames);
-	json_add_int(entry, "rx-bytes", (int64_t)stats->rx_bytes);
-	json_add_int(entry, "rx-dropped", (int64_t)stats->rx_dropped);
-	json_add_int(entry, "rx-segmented", (int64_t)stats->rx_segmented);
-	json_add_int(entry, "tx-frames", (int64_t)stats->tx_frames);
-	json_add_int(entry, "tx-bytes", (int64_t)stats->tx_bytes);
-	json_add_int(entry, "tx-dropped", (int64_t)stats->tx_dropped);
-	json_add_int(entry, "tx-refused", (int64_t)stats->tx_refused);
-	json_add_int(entry, "tx-segmented", (int64_t)stats->tx_segmented);
-	json_add_int(entry, "tx-unsummed", (int64_t)stats->tx_unsummed);
-	return entry;
-}
-
-static void reply_stats(struct podrun *run, uint32_t client)
-{
-	cleanup_json struct json_object *root = json_object_new_object();
-	cleanup_json struct json_object *nics = json_object_new_array();
-	const struct guest *guest = run->guest;
-	uint64_t count;
-
-	if (machine_instructions(guest->machine, &count) == 0)
-		json_add_int(root, "instructions", (int64_t)count);
-	if (run->hello_insns)
-		json_add_int(root, "instructions-to-init", (int64_t)run->hello_insns);
-	if (run->started_insns)
-		json_add_int(root, "instructions-to-apps", (int64_t)run->started_insns);
-	json_add_int(root, "memory", (int64_t)guest->memory);
-	if (guest->mem)
-		json_add_int(root, "memory-plugged",
-			     (int64_t)(GUEST_BOOT_MEMORY + guest->mem->plugged_size));
-	json_add_int(root, "vcpus", guest->ncpus);
-	for (unsigned i = 0; i < guest->nnics; i++)
-		json_object_array_add(nics, nic_stats(guest->nic[i]));
-	json_add(root, "nics", json_object_get(nics));
-	control_reply(&run->control, client, json_text(root));
-}
-
-void podrun_control(struct podrun *run, uint32_t client)
-{
-	enum control_verb verb;
-
-	while ((verb = control_event(&run->control, client)) != CONTROL_NONE) {
-		switch (verb) {
-		case CONTROL_STATUS:
-			reply_status(run, client);
-			break;
-		case CONTROL_STATS:
-			reply_stats(run, client);
-			break;
-		case CONTROL_STOP:
-			stop_apps(run, SIGTERM);
-			control_reply(&run->control, client, "{\"ok\":true}");
-			break;
-		case CONTROL_KILL:
-			run->die = true;
-			kill_vm(run, 128 + SIGKILL);
-			control_reply(&run->control, client, "{\"ok\":true}");
-			break;
-		case CONTROL_PCRS:
-		case CONTROL_QUOTE:
-			podtpm_ask(run, client, verb);
-			break;
-		case CONTROL_SESSION:
-			podrun_session(run, client);
-			return; /* the index may be another's by now */
-		case CONTROL_STREAM:
-			podrun_stream(run, client);
-			return;
-		case CONTROL_ATTACH:
-			podrun_attach(run, client);
-			return;
-		case CONTROL_ENDPOINTS:
-			podrun_endpoints(run, client);
-			break;
-		case CONTROL_WINSIZE:
-			podrun_winsize(run, client);
-			break;
-		case CONTROL_MEMORY:
-			podmemory_ask(run, client);
-			break;
-		case CONTROL_APP_FACTS:
-		case CONTROL_APP_ADD:
-		case CONTROL_APP_START:
-		case CONTROL_APP_STOP:
-		case CONTROL_APP_RM:
-			podmut_ask(run, client, verb);
-			break;
-		case CONTROL_NONE:
-			break;
+			podrun_stop(run, sig);
 		}
 	}
 }

@@ -98,7 +98,12 @@ unsigned podrun_offered_streams(const struct podrun *run, const struct pod_app *
 /* An app has ended, or could not be started: say why, leave its status. Returns that. */
 int podrun_write_end(struct podrun *run, unsigned i) __attribute__((nonnull));
 
-/* Do what a control client asks for. */
+/* End the VM now; status is the pod's unless there is one. */
+void podrun_kill(struct podrun *run, int status) __attribute__((nonnull));
+/* Ask every app that runs to end, once; SIGTERM stands for the signal that each wants for that. */
+void podrun_stop(struct podrun *run, int sig) __attribute__((nonnull));
+
+/* podcontrol.c: do what a control client asks for. */
 void podrun_control(struct podrun *run, uint32_t client) __attribute__((nonnull));
 
 /*
