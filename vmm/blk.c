@@ -2,9 +2,7 @@
 /*
  * virtio-blk over host files.
  *
- * A disk is an ascending list of segments, each a file from its first byte on, with zeroes between
- * them and up to the next 4 KiB boundary behind the last. So an image's metadata and its layers'
- * data files, shared by any number of images, are one read-only disk without being copied together.
+ * What the disk consists of is blk_segments.c's; here are the device and its requests.
  *
  * A request is worked where it is popped, on the device loop's thread: preadv() and pwritev() go
  * straight between the file and the guest's buffers. Image data is mostly in the host's page cache,
@@ -26,16 +24,13 @@
 #include <linux/falloc.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/util.h"
+#include "vmm/blk_priv.h"
 
-#define SECTOR	    512
-#define DISK_ALIGN  4096		/* segments begin and the disk ends on multiples of this */
-#define DISK_MAX    (UINT64_C(1) << 50) /* bytes; keeps every sum of offsets far from wrapping */
 #define STATUS_SIZE 1
 
 /* What a request may be: Linux honours both, so a request over the product is no request of its. */
@@ -132,98 +127,10 @@ static bool in_disk(const struct blk *blk, uint64_t sector, uint64_t count)
 	return count <= blk->sectors && sector <= blk->sectors - count;
 }
 
-/* Drop the first done bytes from *n iovecs at iov. */
-static struct iovec *iov_advance(struct iovec *iov, int *n, size_t done)
-{
-	while (*n && done >= iov->iov_len) {
-		done -= iov->iov_len;
-		iov++;
-		(*n)--;
-	}
-	if (*n) {
-		iov->iov_base = (uint8_t *)iov->iov_base + done;
-		iov->iov_len -= done;
-	}
-	return iov;
-}
-
-static void note_error(struct blk *blk, int error)
+void blk_note_error(struct blk *blk, int error)
 {
 	if (!blk->error)
 		blk->error = error;
-}
-
-/* preadv() or pwritev() until all is moved. False on any failure, a file that ends before too. */
-static bool transfer(struct blk *blk, int fd, struct iovec *iov, int n, uint64_t offset, bool write)
-{
-	while (n) {
-		ssize_t done = write ? pwritev(fd, iov, n, (off_t)offset)
-				     : preadv(fd, iov, n, (off_t)offset);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0) {
-			note_error(blk, done < 0 ? errno : EIO);
-			return false;
-		}
-		offset += (uint64_t)done;
-		iov = iov_advance(iov, &n, (size_t)done);
-	}
-	return true;
-}
-
-static void iov_zero(const struct iovec *iov, int n)
-{
-	for (int i = 0; i < n; i++)
-		memset(iov[i].iov_base, 0, iov[i].iov_len);
-}
-
-/* The last segment that begins at or before pos, or NULL. */
-static const struct blk_segment *segment_at(const struct blk *blk, uint64_t pos)
-{
-	size_t lo = 0, hi = blk->nsegments;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (blk->segments[mid].offset <= pos)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo ? &blk->segments[lo - 1] : NULL;
-}
-
-/* Fill len bytes of the chain's writable part from the disk at pos: data and gaps by turns. */
-static bool disk_read(struct blk *blk, struct vq_chain *chain, uint64_t pos, uint64_t len)
-{
-	const struct blk_segment *end = blk->segments + blk->nsegments;
-	const struct blk_segment *seg = segment_at(blk, pos);
-	const struct blk_segment *next = seg ? seg + 1 : blk->segments;
-	struct iovec iov[VQ_CHAIN_MAX];
-
-	while (len) {
-		uint64_t until = next < end ? next->offset : pos + len;
-		bool data = seg && pos - seg->offset < seg->length;
-		uint64_t part;
-		int n;
-
-		if (data)
-			until = MIN(until, seg->offset + seg->length);
-		part = MIN(len, until - pos);
-		n = vq_chain_write_iov(chain, part, iov);
-		if (n < 0)
-			return false;
-		if (!data)
-			iov_zero(iov, n);
-		else if (!transfer(blk, seg->fd, iov, n, pos - seg->offset, false))
-			return false;
-		pos += part;
-		len -= part;
-		if (next < end && pos == next->offset)
-			seg = next++;
-	}
-	return true;
 }
 
 static enum blk_status do_in(struct blk *blk, struct vq_chain *chain, uint64_t sector)
@@ -232,7 +139,7 @@ static enum blk_status do_in(struct blk *blk, struct vq_chain *chain, uint64_t s
 
 	if (len % SECTOR || len > BLK_DATA_MAX || !in_disk(blk, sector, len / SECTOR))
 		return VIRTIO_BLK_S_IOERR;
-	if (!disk_read(blk, chain, sector * SECTOR, len))
+	if (!blk_read_segments(blk, chain, sector * SECTOR, len))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -248,7 +155,7 @@ static enum blk_status do_out(struct blk *blk, struct vq_chain *chain, uint64_t 
 	if (len % SECTOR || len > BLK_DATA_MAX || !in_disk(blk, sector, len / SECTOR))
 		return VIRTIO_BLK_S_IOERR;
 	n = vq_chain_read_iov(chain, len, iov);
-	if (n < 0 || !transfer(blk, blk->segments[0].fd, iov, n, sector * SECTOR, true))
+	if (n < 0 || !blk_transfer(blk, blk->segments[0].fd, iov, n, sector * SECTOR, true))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -256,7 +163,7 @@ static enum blk_status do_out(struct blk *blk, struct vq_chain *chain, uint64_t 
 static enum blk_status do_flush(struct blk *blk)
 {
 	if (blk->writable && fdatasync(blk->segments[0].fd) < 0) {
-		note_error(blk, errno);
+		blk_note_error(blk, errno);
 		return VIRTIO_BLK_S_IOERR;
 	}
 	return VIRTIO_BLK_S_OK;
@@ -293,14 +200,14 @@ static enum blk_status zero_range(struct blk *blk, const struct virtio_blk_range
 		return VIRTIO_BLK_S_OK;
 	/* Not every file system can zero without freeing (tmpfs); a hole reads the same. */
 	if (!unmap && errno != EOPNOTSUPP) {
-		note_error(blk, errno);
+		blk_note_error(blk, errno);
 		return VIRTIO_BLK_S_IOERR;
 	}
 	if (!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len))
 		return VIRTIO_BLK_S_OK;
 	if (errno == EOPNOTSUPP)
 		return VIRTIO_BLK_S_UNSUPP;
-	note_error(blk, errno);
+	blk_note_error(blk, errno);
 	return VIRTIO_BLK_S_IOERR;
 }
 
@@ -424,54 +331,6 @@ static const struct virtio_ops blk_ops = {
 	.notify = notify,
 };
 
-/* Where segment ends on the disk, or an error. previous is the end of the one before. */
-static int check_segment(const struct blk_params *params, size_t i, uint64_t previous,
-			 uint64_t *ret_end, struct error *err)
-{
-	const struct blk_segment *seg = &params->segments[i];
-	int flags = fcntl(seg->fd, F_GETFL);
-	struct stat st;
-
-	if (flags < 0 || fstat(seg->fd, &st) < 0)
-		return error_errno(err, "%s: segment %zu", params->name, i);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "%s: segment %zu is not a file", params->name, i);
-	if ((flags & O_ACCMODE) != (params->writable ? O_RDWR : O_RDONLY))
-		return error_set(err, -EINVAL, "%s: segment %zu is open in the wrong mode",
-				 params->name, i);
-	if (!seg->length || seg->length > DISK_MAX || seg->length > (uint64_t)st.st_size)
-		return error_set(err, -EINVAL, "%s: segment %zu is not as long as its file",
-				 params->name, i);
-	if (seg->offset % DISK_ALIGN || seg->offset < previous || seg->offset > DISK_MAX)
-		return error_set(err, -EINVAL, "%s: segment %zu is out of place", params->name, i);
-	*ret_end = seg->offset + seg->length;
-	return 0;
-}
-
-static int check_disk(const struct blk_params *params, uint64_t *ret_bytes, struct error *err)
-{
-	uint64_t end = 0;
-
-	if (!params->nsegments && params->slot) {
-		*ret_bytes = 0;
-		return 0;
-	}
-	if (!params->nsegments || params->nsegments > BLK_SEGMENTS_MAX)
-		return error_set(err, -EINVAL, "%s: %zu segments", params->name, params->nsegments);
-	for (size_t i = 0; i < params->nsegments; i++) {
-		int r = check_segment(params, i, end, &end, err);
-
-		if (r < 0)
-			return r;
-	}
-	if (params->writable &&
-	    (params->nsegments != 1 || params->segments[0].offset || end % SECTOR))
-		return error_set(err, -EINVAL, "%s: a writable disk is one file of whole sectors",
-				 params->name);
-	*ret_bytes = params->writable ? end : ALIGN_UP(end, (uint64_t)DISK_ALIGN);
-	return 0;
-}
-
 void blk_limit_init(struct blk_limit *limit, uint64_t bytes, uint64_t ops)
 {
 	uint64_t now = clock_now_ns();
@@ -500,23 +359,6 @@ static int add_limits(struct blk *blk, const struct blk_params *params, struct e
 	return loop_add(params->loop, blk->timer, EPOLLIN, LOOP_DISK, params->index, err);
 }
 
-static void take_segments(struct blk *blk, const struct blk_segment *segments, size_t n)
-{
-	blk->segments = xcalloc(n ? n : 1, sizeof(segments[0]));
-	if (n)
-		memcpy(blk->segments, segments, n * sizeof(segments[0]));
-	blk->nsegments = n;
-}
-
-static void drop_segments(struct blk *blk)
-{
-	for (size_t i = 0; i < blk->nsegments; i++)
-		close(blk->segments[i].fd);
-	free(blk->segments);
-	blk->segments = NULL;
-	blk->nsegments = 0;
-}
-
 int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk **ret,
 	    struct error *err)
 {
@@ -524,7 +366,7 @@ int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk 
 	struct blk *blk;
 	int r;
 
-	r = check_disk(params, &bytes, err);
+	r = blk_check_segments(params, &bytes, err);
 	if (r < 0)
 		return r;
 	blk = xcalloc(1, sizeof(*blk));
@@ -555,7 +397,7 @@ int blk_new(const struct blk_params *params, const struct gmem *mem, struct blk 
 		free(blk);
 		return r;
 	}
-	take_segments(blk, params->segments, params->nsegments);
+	blk_take_segments(blk, params->segments, params->nsegments);
 	*ret = blk;
 	return 0;
 }
@@ -566,7 +408,7 @@ void blk_free(struct blk *blk)
 		return;
 	virtio_free(&blk->dev);
 	close_fd(&blk->timer);
-	drop_segments(blk);
+	blk_drop_segments(blk);
 	free(blk);
 }
 
@@ -592,14 +434,14 @@ int blk_fill(struct blk *blk, const struct blk_segment *segments, size_t n, stru
 {
 	const struct blk_params params = {.name = blk->name, .segments = segments, .nsegments = n};
 	uint64_t bytes = 0;
-	int r = check_disk(&params, &bytes, err);
+	int r = blk_check_segments(&params, &bytes, err);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&blk->dev.lock);
 	assert(!blk->writable && !blk->sectors);
-	drop_segments(blk);
-	take_segments(blk, segments, n);
+	blk_drop_segments(blk);
+	blk_take_segments(blk, segments, n);
 	blk->sectors = bytes / SECTOR;
 	virtio_signal_config(&blk->dev);
 	pthread_mutex_unlock(&blk->dev.lock);
@@ -609,7 +451,7 @@ int blk_fill(struct blk *blk, const struct blk_segment *segments, size_t n, stru
 void blk_empty(struct blk *blk)
 {
 	pthread_mutex_lock(&blk->dev.lock);
-	drop_segments(blk);
+	blk_drop_segments(blk);
 	blk->sectors = 0;
 	virtio_signal_config(&blk->dev);
 	pthread_mutex_unlock(&blk->dev.lock);
