@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMM_PODMUT_PRIV_H
+#define VMM_PODMUT_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/eventlog.h"
+#include "common/str.h"
+#include "vmm/podmut.h"
+
+/* Between the slots of a mutable pod (podmut.c) and what fills one (podmut_add.c). */
+
+enum request {
+	REQUEST_NONE,
+	REQUEST_MEASURE, /* then add */
+	REQUEST_ADD,
+	REQUEST_START,
+	REQUEST_STOP,
+	REQUEST_RM,
+};
+
+struct slot {
+	enum request request;
+	uint32_t client;
+	uint64_t serial;
+	uint64_t kill_ns; /* of stop; 0: done */
+	bool started;	  /* the file that says so is there */
+	bool ended;	  /* likewise of its status */
+	bool dead;	  /* its disk is still in use; it can not be had any more */
+	uint32_t flags;	  /* PLAN_FLAGS */
+	struct str add;	  /* ADD's payload */
+	struct eventlog log;
+};
+
+struct podmut {
+	struct slot slot[PODMUT_SLOTS];
+	size_t log_len; /* bytes of the pod's event log */
+	int log_fd;	/* it, to append to */
+};
+
+/* Whether a name may be an app's; the slot of the app that has it, -1: none. */
+bool podmut_name_valid(const char *s) __attribute__((nonnull));
+int podmut_find(const struct podrun *run, const char *name) __attribute__((nonnull));
+
+/* Answer a request at once: with an error, or NULL. */
+void podmut_reply(struct podrun *run, uint32_t client, const char *error)
+	__attribute__((nonnull(1)));
+/* Slot i has a request of that client under way; it is done: answer it, with an error or NULL. */
+void podmut_begin(struct podrun *run, unsigned i, uint32_t client, enum request request)
+	__attribute__((nonnull));
+void podmut_done(struct podrun *run, unsigned i, const char *error) __attribute__((nonnull(1)));
+
+/* Where the streams of the app go, when it is added and each time it starts. */
+void podmut_set_streams(struct podrun *run, unsigned i) __attribute__((nonnull));
+/* The app is gone, or never came to be: its slot can be another's. */
+void podmut_free_slot(struct podrun *run, unsigned i) __attribute__((nonnull));
+
+/* podmut_add.c: CONTROL_APP_ADD of a client. */
+void podmut_ask_add(struct podrun *run, uint32_t client) __attribute__((nonnull));
+
+#endif
