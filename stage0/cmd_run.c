@@ -19,31 +19,6 @@ static const struct option options[] = {
 	{.name = NULL},
 };
 
-/* A pod that never ran leaves nothing; what can not be removed now is gc's. */
-static void discard_pod(struct launch *launch)
-{
-	struct error err = ERROR_INIT;
-
-	if (pod_move(&launch->pods, &launch->pod, POD_GARBAGE, &err) < 0 ||
-	    pod_delete(&launch->pods, &launch->pod, &err) < 0)
-		log_warn("%s", err.msg);
-}
-
-static int run_images(struct launch *launch, struct error *err)
-{
-	int r = launch_open(launch, err);
-
-	if (r == 0)
-		r = launch_create(launch, err);
-	if (r < 0)
-		return r;
-	r = launch_prepare(launch, err);
-	if (r == 0)
-		r = launch_exec(launch, err);
-	discard_pod(launch);
-	return r;
-}
-
 static int run(struct globals *globals, void *opts, const struct strv *args)
 {
 	struct launch launch = LAUNCH_INIT(globals, opts);
@@ -56,7 +31,7 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 		usage_command(stdout, globals->prog, &cmd_run);
 		status = 0;
 	} else {
-		run_images(&launch, &err);
+		launch_run(&launch, &err);
 		log_error("%s", err.msg);
 	}
 	launch_free(&launch);

@@ -467,3 +467,28 @@ int launch_exec(struct launch *launch, struct error *err)
 	launch->store = NULL;
 	return stage1_exec(&launch->pods, &launch->pod, &argv, err);
 }
+
+/* A pod that never ran leaves nothing; what can not be removed now is gc's. */
+static void discard_pod(struct launch *launch)
+{
+	struct error err = ERROR_INIT;
+
+	if (pod_move(&launch->pods, &launch->pod, POD_GARBAGE, &err) < 0 ||
+	    pod_delete(&launch->pods, &launch->pod, &err) < 0)
+		log_warn("%s", err.msg);
+}
+
+int launch_run(struct launch *launch, struct error *err)
+{
+	int r = launch_open(launch, err);
+
+	if (r == 0)
+		r = launch_create(launch, err);
+	if (r < 0)
+		return r;
+	r = launch_prepare(launch, err);
+	if (r == 0)
+		r = launch_exec(launch, err);
+	discard_pod(launch);
+	return r;
+}

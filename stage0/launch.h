@@ -110,6 +110,12 @@ int launch_measure(struct launch *launch, const struct stage1_host *host, char *
  */
 int launch_exec(struct launch *launch, struct error *err) __attribute__((nonnull));
 
+/*
+ * All of these steps from launch_open() on: make the pod and become its stage1. Returns only to fail;
+ * the pod is then taken away again.
+ */
+int launch_run(struct launch *launch, struct error *err) __attribute__((nonnull));
+
 void launch_free(struct launch *launch) __attribute__((nonnull));
 
 #endif
