@@ -79,7 +79,7 @@ static void the_child_has_the_given_descriptors_and_no_other(void **state)
 	assert_non_null(strstr(text, "2 /dev/null\n"));
 	assert_non_null(strstr(text, "7 /dev/zero\n"));
 	assert_null(strstr(text, "/dev/full"));
-	assert_null(strstr(text, "256"));
+	assert_null(strstr(text, "\n25")); /* at the begin: a pipe's number may hold anything */
 }
 
 static void the_directory_is_entered_whatever_its_number(void **state)
