@@ -24,10 +24,9 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "stage0/image/ext4_io.h"
 
-#define BLOCK_LOG   2 /* of 4 KiB: 1024 << 2 */
-#define BLOCK_SIZE  4096
-#define INODE_SIZE  256
+#define BLOCK_LOG   2	       /* of 4 KiB: 1024 << 2 */
 #define INODE_RATIO (64 * KIB) /* bytes of disk for each inode */
 #define INODES_MIN  1024
 
@@ -42,7 +41,7 @@ static int create(int fd, uint64_t size, ext2_filsys *ret, struct error *err)
 		.s_log_block_size = BLOCK_LOG,
 		.s_log_cluster_size = BLOCK_LOG,
 		.s_rev_level = EXT2_DYNAMIC_REV,
-		.s_inode_size = INODE_SIZE,
+		.s_inode_size = EXT4_INODE,
 		.s_inodes_count = (uint32_t)MAX(size / INODE_RATIO, (uint64_t)INODES_MIN),
 		.s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX |
 				    EXT4_FEATURE_COMPAT_SPARSE_SUPER2,
@@ -55,11 +54,11 @@ static int create(int fd, uint64_t size, ext2_filsys *ret, struct error *err)
 		.s_want_extra_isize = 32,
 		.s_errors = EXT2_ERRORS_RO,
 	};
-	cleanup_free char *path = xasprintf("/proc/self/fd/%d", fd);
+	char name[EXT4_NAME_MAX];
 	errcode_t code;
 
-	ext2fs_blocks_count_set(&param, size / BLOCK_SIZE);
-	code = ext2fs_initialize(path, EXT2_FLAG_RW, &param, unix_io_manager, ret);
+	ext2fs_blocks_count_set(&param, size / EXT4_BLOCK);
+	code = ext2fs_initialize(name, EXT2_FLAG_RW, &param, ext4_io(fd, name), ret);
 	return code ? fail(code, "making the disk's file system", err) : 0;
 }
 
@@ -103,7 +102,7 @@ int ext4_make(int fd, uint64_t size, const struct strv *dirs, struct error *err)
 	errcode_t code;
 	int r;
 
-	if (size < EXT4_SIZE_MIN || size > EXT4_SIZE_MAX || size % BLOCK_SIZE)
+	if (size < EXT4_SIZE_MIN || size > EXT4_SIZE_MAX || size % EXT4_BLOCK)
 		return error_set(err, -EINVAL, "a disk of %llu bytes", (unsigned long long)size);
 	if (ftruncate(fd, (off_t)size) < 0)
 		return error_errno(err, "a disk of %llu bytes", (unsigned long long)size);

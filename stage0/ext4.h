@@ -13,8 +13,9 @@
 #define EXT4_SIZE_MAX (UINT64_C(1) << 40) /* 64 MiB to write for every pod, then */
 
 /*
- * Make an empty file system of size bytes, with these directories in its root, in fd, an empty file open for reading and writing. The file is sparse: what is written of it grows
- * with its size by 8 KiB a 128 MiB only.
+ * Make an empty file system of size bytes, with these directories in its root, in fd, an empty file
+ * open for reading and writing. The file is sparse: what is written of it grows with its size by 8 KiB
+ * a 128 MiB only. Nothing is synced.
  */
 int ext4_make(int fd, uint64_t size, const struct strv *dirs, struct error *err)
 	__attribute__((nonnull));

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libext2fs on a descriptor. Its own I/O opens files by name, which a confined process can not, and
- * has caches and writing that nobody needs here.
+ * libext2fs on a descriptor, which it is given as its number for a name. Its own I/O opens files by
+ * name, which a confined process can not, and syncs a file when it opens it for writing.
  */
 #include "stage0/image/ext4_io.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/file.h"
+#include "common/str.h"
 #include "common/util.h"
 
 /* What the kernel adds by itself is in it: a directory or a file that has grown large. */
@@ -25,11 +29,20 @@
 	(EXT2_FEATURE_RO_COMPAT_LARGE_FILE | EXT4_FEATURE_RO_COMPAT_HUGE_FILE |                    \
 	 EXT4_FEATURE_RO_COMPAT_DIR_NLINK | EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE)
 
-static int the_fd = -1; /* ext2fs_open2() hands on nothing but a name */
+struct descriptor {
+	struct struct_io_channel channel;
+	int fd; /* not the channel's to close */
+	bool writes;
+};
+
+static struct descriptor *of(io_channel channel)
+{
+	return container_of(channel, struct descriptor, channel);
+}
 
 static errcode_t fd_close(io_channel channel)
 {
-	free(channel);
+	free(of(channel));
 	return 0;
 }
 
@@ -39,15 +52,24 @@ static errcode_t fd_set_blksize(io_channel channel, int blksize)
 	return 0;
 }
 
-/* A negative count is of bytes. */
+/* Where count blocks from block on are, in bytes; a negative count is of bytes. */
+static bool find_bytes(io_channel channel, unsigned long long block, int count,
+		       uint64_t *ret_offset, uint64_t *ret_len)
+{
+	uint64_t size = (uint64_t)channel->block_size;
+
+	*ret_len = count < 0 ? (uint64_t) - (int64_t)count : (uint64_t)count * size;
+	return !__builtin_mul_overflow((uint64_t)block, size, ret_offset) &&
+	       *ret_offset <= INT64_MAX - *ret_len;
+}
+
 static errcode_t fd_read(io_channel channel, unsigned long long block, int count, void *data)
 {
-	uint64_t size = (uint64_t)channel->block_size, offset, len;
+	uint64_t offset, len;
 
-	len = count < 0 ? (uint64_t) - (int64_t)count : (uint64_t)count * size;
-	if (__builtin_mul_overflow((uint64_t)block, size, &offset) || offset > INT64_MAX - len)
+	if (!find_bytes(channel, block, count, &offset, &len))
 		return EXT2_ET_SHORT_READ;
-	return pread_all(the_fd, data, len, (off_t)offset) < 0 ? EXT2_ET_SHORT_READ : 0;
+	return pread_all(of(channel)->fd, data, len, (off_t)offset) < 0 ? EXT2_ET_SHORT_READ : 0;
 }
 
 static errcode_t fd_read_short(io_channel channel, unsigned long block, int count, void *data)
@@ -55,13 +77,33 @@ static errcode_t fd_read_short(io_channel channel, unsigned long block, int coun
 	return fd_read(channel, block, count, data);
 }
 
-static errcode_t fd_write(io_channel channel, unsigned long block, int count, const void *data)
+static errcode_t fd_write(io_channel channel, unsigned long long block, int count, const void *data)
 {
-	(void)channel;
-	(void)block;
-	(void)count;
-	(void)data;
-	return EXT2_ET_RO_FILSYS;
+	const char *p = data;
+	uint64_t offset, len;
+
+	if (!of(channel)->writes)
+		return EXT2_ET_RO_FILSYS;
+	if (!find_bytes(channel, block, count, &offset, &len))
+		return EXT2_ET_SHORT_WRITE;
+	while (len > 0) {
+		ssize_t n = pwrite(of(channel)->fd, p, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EXT2_ET_SHORT_WRITE;
+		p += n;
+		offset += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static errcode_t fd_write_short(io_channel channel, unsigned long block, int count,
+				const void *data)
+{
+	return fd_write(channel, block, count, data);
 }
 
 static errcode_t fd_flush(io_channel channel)
@@ -80,23 +122,35 @@ static struct struct_io_manager fd_manager = {
 	.set_blksize = fd_set_blksize,
 	.read_blk = fd_read_short,
 	.read_blk64 = fd_read,
-	.write_blk = fd_write,
+	.write_blk = fd_write_short,
+	.write_blk64 = fd_write,
 	.flush = fd_flush,
 };
 
 static errcode_t fd_open(const char *name, int flags, io_channel *ret)
 {
-	io_channel channel = xcalloc(1, sizeof(*channel));
+	struct descriptor *descriptor;
+	unsigned long long fd;
 
-	(void)name;
-	(void)flags;
-	channel->magic = EXT2_ET_MAGIC_IO_CHANNEL;
-	channel->manager = &fd_manager;
-	channel->name = NULL;
-	channel->block_size = 1024;
-	channel->refcount = 1;
-	*ret = channel;
+	if (!str_to_u64(name, INT_MAX, &fd))
+		return EXT2_ET_BAD_DEVICE_NAME;
+	descriptor = xcalloc(1, sizeof(*descriptor));
+	descriptor->fd = (int)fd;
+	descriptor->writes = flags & IO_FLAG_RW;
+	descriptor->channel = (struct struct_io_channel){
+		.magic = EXT2_ET_MAGIC_IO_CHANNEL,
+		.manager = &fd_manager,
+		.block_size = 1024,
+		.refcount = 1,
+	};
+	*ret = &descriptor->channel;
 	return 0;
+}
+
+io_manager ext4_io(int fd, char ret_name[EXT4_NAME_MAX])
+{
+	snprintf(ret_name, EXT4_NAME_MAX, "%d", fd);
+	return &fd_manager;
 }
 
 static const char *problem(const struct ext2_super_block *super, uint64_t size)
@@ -114,6 +168,7 @@ static const char *problem(const struct ext2_super_block *super, uint64_t size)
 
 int ext4_open(int fd, ext2_filsys *ret, struct error *err)
 {
+	char name[EXT4_NAME_MAX];
 	ext2_filsys fs = NULL;
 	const char *why;
 	struct stat st;
@@ -121,8 +176,7 @@ int ext4_open(int fd, ext2_filsys *ret, struct error *err)
 
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, "the disk");
-	the_fd = fd;
-	code = ext2fs_open2("", NULL, EXT2_FLAG_64BITS, 0, 0, &fd_manager, &fs);
+	code = ext2fs_open2(name, NULL, EXT2_FLAG_64BITS, 0, 0, ext4_io(fd, name), &fs);
 	if (code)
 		return error_set(err, -EBADMSG, "the disk has no sound file system: %s",
 				 error_message(code));

@@ -6,12 +6,20 @@
 
 #include "common/error.h"
 
+#define EXT4_NAME_MAX 12 /* digits of a descriptor */
+
 /*
  * Open the ext4 file system in an open file for reading: one as stage0/ext4.c makes it, with none of
  * the features its guest had no reason to add. -EBADMSG: it is no such file system. The descriptor
- * stays the caller's; *ret is the caller's to ext2fs_free(). One at a time in a process.
+ * stays the caller's; *ret is the caller's to ext2fs_free().
  */
 int ext4_open(int fd, ext2_filsys *ret, struct error *err) __attribute__((nonnull));
+
+/*
+ * What libext2fs reads and writes the file of that descriptor with, under the name it is then to be
+ * given; the descriptor stays the caller's. Nothing is synced.
+ */
+io_manager ext4_io(int fd, char ret_name[EXT4_NAME_MAX]) __attribute__((nonnull));
 
 #define EXT4_BLOCK 4096
 #define EXT4_INODE 256
