@@ -149,6 +149,7 @@ static errcode_t fd_open(const char *name, int flags, io_channel *ret)
 
 io_manager ext4_io(int fd, char ret_name[EXT4_NAME_MAX])
 {
+	initialize_ext2_error_table(); /* error_message() has words for libext2fs's errors, too */
 	snprintf(ret_name, EXT4_NAME_MAX, "%d", fd);
 	return &fd_manager;
 }

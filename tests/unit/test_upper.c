@@ -148,6 +148,8 @@ static void expect(struct fixture *f, int code, const char *what)
 	assert_int_equal(merge(f), code);
 	if (!strstr(f->err.msg, what))
 		fail_msg("\"%s\" does not say \"%s\"", f->err.msg, what);
+	if (strstr(f->err.msg, "Unknown code"))
+		fail_msg("\"%s\" says a number", f->err.msg);
 }
 
 static void a_directory_in_two_places_is_refused(void **state)
