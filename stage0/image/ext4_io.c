@@ -29,10 +29,18 @@
 	(EXT2_FEATURE_RO_COMPAT_LARGE_FILE | EXT4_FEATURE_RO_COMPAT_HUGE_FILE |                    \
 	 EXT4_FEATURE_RO_COMPAT_DIR_NLINK | EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE)
 
+/*
+ * How often all of a disk may be read: blocks that several files claim cost no more. Its inodes are a
+ * block of 4096 bytes for each 65536 of it, four times each; the rest is directories, read once, and
+ * blocks of extents, read a few times.
+ */
+#define READS 8
+
 struct descriptor {
 	struct struct_io_channel channel;
 	int fd; /* not the channel's to close */
 	bool writes;
+	uint64_t budget; /* bytes that may still be read */
 };
 
 static struct descriptor *of(io_channel channel)
@@ -69,6 +77,9 @@ static errcode_t fd_read(io_channel channel, unsigned long long block, int count
 
 	if (!find_bytes(channel, block, count, &offset, &len))
 		return EXT2_ET_SHORT_READ;
+	if (len > of(channel)->budget)
+		return EUCLEAN;
+	of(channel)->budget -= len;
 	return pread_all(of(channel)->fd, data, len, (off_t)offset) < 0 ? EXT2_ET_SHORT_READ : 0;
 }
 
@@ -136,6 +147,7 @@ static errcode_t fd_open(const char *name, int flags, io_channel *ret)
 		return EXT2_ET_BAD_DEVICE_NAME;
 	descriptor = xcalloc(1, sizeof(*descriptor));
 	descriptor->fd = (int)fd;
+	descriptor->budget = UINT64_MAX;
 	descriptor->writes = flags & IO_FLAG_RW;
 	descriptor->channel = (struct struct_io_channel){
 		.magic = EXT2_ET_MAGIC_IO_CHANNEL,
@@ -186,6 +198,7 @@ int ext4_open(int fd, ext2_filsys *ret, struct error *err)
 		ext2fs_free(fs);
 		return error_set(err, -EBADMSG, "the disk has no sound file system: %s", why);
 	}
+	of(fs->io)->budget = (uint64_t)st.st_size * READS;
 	*ret = fs;
 	return 0;
 }

@@ -10,7 +10,8 @@
 
 /*
  * Open the ext4 file system in an open file for reading: one as stage0/ext4.c makes it, with none of
- * the features its guest had no reason to add. -EBADMSG: it is no such file system. The descriptor
+ * the features its guest had no reason to add. -EBADMSG: it is no such file system. What libext2fs
+ * reads of it is bounded by its size: after that reading fails with EUCLEAN. The descriptor
  * stays the caller's; *ret is the caller's to ext2fs_free().
  */
 int ext4_open(int fd, ext2_filsys *ret, struct error *err) __attribute__((nonnull));

@@ -8,7 +8,8 @@
  * directory takes out what it hides. The overlay was mounted without redirects and without files that
  * are metadata only; a disk with such was not written by the guest's kernel.
  *
- * What the walk can cost is bounded by the limits of images, and by the disk: contents together can
+ * What the walk can cost is bounded by the limits of images, and by the disk: names count whatever they
+ * stand for, directories and extents together are read so often (ext4_io.h), and contents together can
  * not be more than it holds, so files that share their blocks do not add up to more.
  *
  * There is no journal. A name whose inode was never written is one the guest lost when it died, and
@@ -29,6 +30,11 @@ struct dir {
 	uint32_t node;
 	unsigned depth;
 };
+
+static int too_many(struct error *err)
+{
+	return error_set(err, -EFBIG, "the disk's file system has too many files");
+}
 
 /* Directories */
 
@@ -98,15 +104,6 @@ static int enter(struct upper *upper, const struct found *found, uint32_t node, 
 	return r;
 }
 
-/* The sum of what was found has limits. */
-static int count(struct upper *upper, const struct found *found, struct error *err)
-{
-	upper->logical += found->entry.size;
-	if (++upper->entries > IMAGE_ENTRIES_MAX || upper->logical > IMAGE_LOGICAL_MAX)
-		return error_set(err, -EFBIG, "the disk's file system has too many files");
-	return 0;
-}
-
 /* One more name of a file. */
 static int place_link(struct upper *upper, uint32_t dir, const char *name, uint32_t inode,
 		      struct error *err)
@@ -140,11 +137,13 @@ static int place(struct upper *upper, const struct dir *dir, struct found *found
 		return place_link(upper, dir->node, name, upper->inode[found->ino] - 1, err);
 	if (old != TREE_NONE && found->opaque)
 		tree_unlink(tree, old);
-	r = count(upper, found, err);
-	if (r == 0)
-		r = entry_check(&found->entry, err);
-	if (r == 0)
-		r = tree_place(tree, dir->node, name, &found->entry, err);
+	r = entry_check(&found->entry, err);
+	if (r < 0)
+		return r;
+	upper->logical += found->entry.size;
+	if (upper->logical > IMAGE_LOGICAL_MAX)
+		return too_many(err);
+	r = tree_place(tree, dir->node, name, &found->entry, err);
 	if (r < 0)
 		return r;
 	old = tree_lookup(tree, dir->node, name);
@@ -160,6 +159,9 @@ static int merge_dir(struct upper *upper, const struct dir *dir, struct found *f
 {
 	int r = list_dir(upper, dir->ino, err);
 
+	upper->entries += upper->nnames;
+	if (r == 0 && upper->entries > IMAGE_ENTRIES_MAX)
+		r = too_many(err);
 	for (size_t i = 0; r == 0 && i < upper->nnames; i++) {
 		r = upper_read_inode(upper, &upper->name[i], found, err);
 		if (r > 0)

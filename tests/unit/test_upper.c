@@ -254,6 +254,37 @@ static void files_that_share_blocks_do_not_add_up(void **state)
 	assert_int_equal(r, -EBADMSG);
 }
 
+/* Directories that share their blocks, all of them empty: nothing is found, and all is read again. */
+static void directories_that_share_blocks_are_not_read_for_ever(void **state)
+{
+	const struct ext2_dir_entry empty = {.rec_len = 4096};
+	struct fixture *f = *state;
+	ext2_filsys fs = upper_edit(f->fd);
+	ext2_ino_t top = upper_ino(fs, "/app.upper"), ino;
+	struct ext2_inode big, dir;
+	char block[4096] = "", name[16];
+	unsigned written;
+	ext2_file_t file;
+
+	memcpy(block, &empty, EXT2_DIR_ENTRY_HEADER_LEN);
+	ino = upper_node(fs, top, "big", S_IFREG | 0600, 0, EXT2_FT_REG_FILE);
+	upper_must(ext2fs_file_open(fs, ino, EXT2_FILE_WRITE, &file));
+	for (unsigned i = 0; i < 2000; i++)
+		upper_must(ext2fs_file_write(file, block, sizeof(block), &written));
+	upper_must(ext2fs_file_close(file));
+	upper_must(ext2fs_read_inode(fs, ino, &big));
+	for (unsigned i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "d%u", i);
+		ino = upper_dir(fs, top, name);
+		upper_must(ext2fs_read_inode(fs, ino, &dir));
+		memcpy(dir.i_block, big.i_block, sizeof(dir.i_block));
+		dir.i_size = big.i_size;
+		upper_must(ext2fs_write_inode(fs, ino, &dir));
+	}
+	upper_done(fs);
+	expect(f, -EBADMSG, "a directory: Structure needs cleaning");
+}
+
 /* Bytes of the metadata changed anyhow: an error or a tree, in bounded time. */
 static void damage_anywhere_is_survived(void **state)
 {
@@ -302,6 +333,7 @@ int main(void)
 		TEST(a_disk_that_was_cut_off_is_refused),
 		TEST(an_app_that_is_not_there_is_said_so),
 		TEST(files_that_share_blocks_do_not_add_up),
+		TEST(directories_that_share_blocks_are_not_read_for_ever),
 		TEST(damage_anywhere_is_survived),
 	};
 
