@@ -100,7 +100,7 @@ state one exited
 
 # shellcheck disable=SC2016
 add two --memory=64M -- -c 'trap "echo told; exit 4" TERM; echo "up $(ls /data /runs 2>&1 | wc -l)"
-	while :; do sleep 0.2; done'
+	sleep 100000 & wait'
 run_tripod app start --app=two "$uuid"
 is 'another one' "$status" 0
 ok 'that sees nothing of the first' said 'two: up 2'

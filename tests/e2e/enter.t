@@ -18,7 +18,7 @@ wait_for()
 
 run_tripod prepare --set-env=WHO=pod "$IMAGES/busybox.aci" --name=web --user=1000 --group=1000 \
 	--caps-retain=CAP_NET_BIND_SERVICE,CAP_KILL --exec=/bin/sh \
-	-- -c 'trap "echo asked; exit 0" TERM; echo up; echo to stderr >&2; while :; do sleep 1; done' \
+	-- -c 'trap "echo asked; exit 0" TERM; echo up; echo to stderr >&2; sleep 100000 & wait' \
 	--- "$IMAGES/busybox.aci" --name=db --exec=/bin/sleep -- 1000
 uuid=$out
 is 'the pod is prepared' "$status" 0

@@ -26,7 +26,7 @@ make_image "$WORK/good.aci" good \
 	"$look prepared; umask 077; echo before >/left; (sleep 1000 &); chmod 644 /left" \
 	"$look cleaned; cat /left /left.main; exit 7"
 make_image "$WORK/bad.aci" bad 'echo bad one; exit 9' 'echo bad cleaned'
-make_image "$WORK/slow.aci" slow 'echo slow begins; trap \"exit 0\" TERM; while :; do sleep 1; done' \
+make_image "$WORK/slow.aci" slow 'echo slow begins; trap \"exit 0\" TERM; sleep 100000 & wait' \
 	'echo slow cleaned'
 
 # shellcheck disable=SC2016 # for the shell in the pod
@@ -46,7 +46,7 @@ like 'a post-stop that fails changes no status' "$out" '^app-good=0$'
 
 run_tripod run --uuid-file-save="$WORK/uuid" "$WORK/bad.aci" --exec=/bin/sh -- -c 'echo never' --- \
 	"$IMAGES/busybox.aci" --name=other --exec=/bin/sh -- -c \
-	'trap "echo told; exit 0" TERM; echo up; while :; do sleep 1; done'
+	'trap "echo told; exit 0" TERM; echo up; sleep 100000 & wait'
 is 'a pre-start that fails is the failure of its app' "$status" 9
 like 'it is told' "$err" '^bad: Error: the pre-start handler ended with status 9$'
 like 'what it said is heard' "$out" '^bad: bad one$'

@@ -38,7 +38,7 @@ for i in $(seq "$pods"); do
 			"$IMAGES/busybox.aci" --exec=/bin/sh -- -c \
 			"trap 'exit 0' TERM; ip -o -4 address show dev eth0
 			mkdir /www; echo pod $i >/www/index.html; httpd -p 80 -h /www; echo up
-			while :; do sleep 0.5; done" >"$WORK/pod/$i.out" 2>"$WORK/pod/$i.err"
+			sleep 100000 & wait" >"$WORK/pod/$i.out" 2>"$WORK/pod/$i.err"
 		echo $? >"$WORK/pod/$i.status"
 	) &
 	pids="$pids $!"

@@ -84,7 +84,7 @@ before="$(ip -o link | wc -l) $(rules) $(shapers)"
 		mkdir /www; echo "from the pod" >/www/index.html
 		trap "exit 0" TERM
 		httpd -p 80 -h /www; echo up
-		while :; do sleep 0.5; done'
+		sleep 100000 & wait'
 	echo "$status" >"$WORK/status"
 ) &
 pod=$!

@@ -79,7 +79,7 @@ like 'and is told the key' "$BOX" '^sha512-[0-9a-f]+$'
 serve='mkdir /www; echo "from the pod" >/www/index.html
 	trap "exit 0" TERM
 	httpd -p 80 -h /www
-	while :; do sleep 0.2; done'
+	sleep 100000 & wait'
 (
 	as_user run --port=80:127.0.0.1:18080 --uuid-file-save="$HOME/uuid" "$BOX" \
 		--exec=/bin/sh -- -c "$serve"

@@ -87,7 +87,7 @@ ID=8fd2d9d5-1b2b-4a7e-9e4b-2f6f2a1c3d4e-task
 SERVE='trap "echo interrupted; exit 3" INT
 mkdir /www; cp /alloc/word /www/index.html; httpd -p 80 -h /www
 echo "$NOMAD_TASK_NAME $(id -u) $(cat /etc/resolv.conf | tr "\n" " ")"; echo oops >&2
-echo "$1" >/local/args; while :; do sleep 0.2; done'
+echo "$1" >/local/args; sleep 100000 & wait'
 run rkt --insecure-options=all --debug=false prepare --no-overlay=true \
 	--volume=$ID-alloc,kind=host,source="$WORK/alloc" --mount=volume=$ID-alloc,target=/alloc \
 	--volume=$ID-local,kind=host,source="$WORK/local" --mount=volume=$ID-local,target=/local \
@@ -263,7 +263,7 @@ NOTIFY_SOCKET=$WORK/notify ETCD_NAME=one TRIPOD_TEST=$WORK rkt --insecure-option
 	--inherit-env --volume data,kind=host,source="$WORK/alloc",readOnly=true \
 	--mount volume=data,target=/data --net=default --dns=host \
 	"$IMAGE" --exec=/bin/sh -- -c 'trap "exit 0" TERM; echo "$ETCD_NAME $(cat /data/word)"
-	touch /data/x; while :; do sleep 0.2; done' >"$WORK/unit.out" 2>"$WORK/unit.err" </dev/null &
+	touch /data/x; sleep 100000 & wait' >"$WORK/unit.out" 2>"$WORK/unit.err" </dev/null &
 unit=$!
 ok 'unit: the manager is told that it is ready' wait_for grep -qx READY=1 "$WORK/told"
 is 'unit: the main process is the one that was started' \

@@ -133,7 +133,7 @@ like 'a read-only root can not be written to' "$err" 'Read-only file system'
 
 # Signals go to the app.
 TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none "$busybox" --exec=/bin/sh \
-	-- -c 'trap "echo term; exit 3" TERM; echo ready; while :; do sleep 1; done' \
+	-- -c 'trap "echo term; exit 3" TERM; echo ready; sleep 100000 & wait' \
 	>"$WORK/out" 2>"$WORK/err" </dev/null &
 pid=$!
 for _ in $(seq "$LIMIT"); do
