@@ -14,6 +14,8 @@ static const struct option options[] = {
 	{.include = launch_pod_options},
 	{"annotation", OPT_KEYVALS, POD(annotations), .arg = "NAME=VALUE",
 	 .help = "add an annotation to the pod (repeatable)"},
+	{"mds-register", OPT_BOOL, POD(mds_register),
+	 .help = "serve the apps the pod's metadata at $AC_METADATA_URL"},
 	{"no-overlay", OPT_BOOL, POD(no_overlay),
 	 .help = "accepted for rkt's callers: nothing is mounted on the host anyway"},
 	{"port", OPT_LIST, POD(whole_ports), .arg = "NAME:PROTO:PODPORT:HOSTIP:HOSTPORT",

@@ -22,6 +22,7 @@
 #include "vmm/control.h"
 #include "vmm/dial.h"
 #include "vmm/launch.h"
+#include "vmm/metadata_link.h"
 #include "vmm/plan.h"
 #include "vmm/pod.h"
 #include "vmm/podmut.h"
@@ -36,7 +37,13 @@
 struct facts {
 	bool no_caps, no_paths, no_seccomp, tpm, guest_tpm;
 	int64_t memory, watchdog;
+	char *mds_token; /* owned; NULL: there is no metadata service */
 };
+
+static void facts_free(struct facts *facts)
+{
+	free(facts->mds_token);
+}
 
 static int parse(int argc, char *const *argv, const char **ret, struct error *err)
 {
@@ -93,6 +100,7 @@ static int ask(const char *verb, const int *fds, unsigned nfds, int timeout_ms, 
 static int get_facts(struct facts *ret, struct error *err)
 {
 	cleanup_json struct json_object *json = NULL;
+	const char *token = NULL;
 	cleanup_fd int fd = -1;
 	int r = dial_ask("app-facts", &fd, &json, err);
 
@@ -102,8 +110,10 @@ static int get_facts(struct facts *ret, struct error *err)
 	    (r = json_get_bool(json, "tpm", &ret->tpm, err)) < 0 ||
 	    (r = json_get_bool(json, "guest-tpm", &ret->guest_tpm, err)) < 0 ||
 	    (r = json_get_int(json, "memory", 0, INT64_MAX, &ret->memory, err)) < 0 ||
-	    (r = json_get_int(json, "watchdog", 0, INT64_MAX, &ret->watchdog, err)) < 0)
+	    (r = json_get_int(json, "watchdog", 0, INT64_MAX, &ret->watchdog, err)) < 0 ||
+	    (r = json_get_string(json, "mds-token", &token, err)) < 0)
 		return r;
+	ret->mds_token = token ? xstrdup(token) : NULL;
 	return 0;
 }
 
@@ -201,8 +211,10 @@ static int describe(struct pod_spec *pod, struct pod_app *app, const struct fact
 {
 	cleanup_str struct str volumes = STR_INIT, records = STR_INIT, measured = STR_INIT;
 	const struct plan_args args = {.open_paths = facts->no_paths,
+				       .mds_token = facts->mds_token,
 				       .watchdog_usec = (uint64_t)facts->watchdog};
-	const struct plan_args plain = {.open_paths = facts->no_paths};
+	const struct plan_args plain = {.open_paths = facts->no_paths,
+					.mds_token = facts->mds_token ? LAUNCH_TOKEN : NULL};
 	struct podmut_app head = {.magic = PODMUT_MAGIC,
 				  .flags = plan_flags(app, &args),
 				  .in = (uint8_t)app->in,
@@ -243,10 +255,52 @@ static void confine(struct pod_app *app, const struct facts *facts)
 		app->iso.seccomp.mode = SECCOMP_OFF;
 }
 
+/* The pod's manifest, the image's, and how long they are before them: struct metadata_change. */
+static int write_manifests(const char *name, int *ret, struct error *err)
+{
+	cleanup_free char *path = xasprintf("appsinfo/%s/manifest", name);
+	cleanup_free char *pod = NULL, *image = NULL;
+	cleanup_fd int fd = memfd_create("manifests", MFD_CLOEXEC);
+	struct metadata_change change;
+	size_t pod_len, image_len;
+	int r = fd < 0 ? error_errno(err, "memfd_create") : 0;
+
+	if (r == 0)
+		r = file_read(AT_FDCWD, "pod", JSON_SIZE_MAX, &pod, &pod_len, err);
+	if (r == 0)
+		r = file_read(AT_FDCWD, path, JSON_SIZE_MAX, &image, &image_len, err);
+	if (r < 0)
+		return r;
+	change = (struct metadata_change){(uint32_t)pod_len, (uint32_t)image_len};
+	r = write_all(fd, &change, sizeof(change));
+	if (r == 0)
+		r = write_all(fd, pod, pod_len);
+	if (r == 0)
+		r = write_all(fd, image, image_len);
+	if (r < 0)
+		return error_set(err, r, "the app's manifests: %s", strerror(-r));
+	*ret = take_fd(&fd);
+	return 0;
+}
+
+/* An app of which the metadata service knows nothing can run all the same. */
+static void tell_metadata(const char *name)
+{
+	cleanup_free char *verb = xasprintf("app-metadata %s", name);
+	struct error err = ERROR_INIT;
+	cleanup_fd int fd = -1;
+	int r = write_manifests(name, &fd, &err);
+
+	if (r == 0)
+		r = ask(verb, &fd, 1, ADD_TIMEOUT_MS, &err);
+	if (r < 0)
+		log_warn("the metadata service: %s", err.msg);
+}
+
 static int add(struct pod_spec *pod, struct pod_app *app, const char *verb, struct error *err)
 {
 	int fds[CONTROL_FDS_MAX] = {-1};
-	struct facts facts = {false};
+	cleanup(facts_free) struct facts facts = {false};
 	unsigned n = 0;
 	int r = get_facts(&facts, err);
 
@@ -262,6 +316,8 @@ static int add(struct pod_spec *pod, struct pod_app *app, const char *verb, stru
 	r = describe(pod, app, &facts, fds + 1, n, &fds[0], err);
 	if (r == 0)
 		r = ask(verb, fds, n + 1, ADD_TIMEOUT_MS, err);
+	if (r == 0 && facts.mds_token)
+		tell_metadata(app->name);
 	for (unsigned i = 0; i <= n; i++)
 		close_fd(&fds[i]);
 	return r;

@@ -110,14 +110,23 @@ static enum control_verb verb_of(const char *line, char args[CONTROL_LINE_MAX])
 		enum control_verb verb;
 		bool takes_words;
 	} verbs[] = {
-		{"status", CONTROL_STATUS, false},	 {"stats", CONTROL_STATS, false},
-		{"stop", CONTROL_STOP, false},		 {"kill", CONTROL_KILL, false},
-		{"pcrs", CONTROL_PCRS, false},		 {"quote", CONTROL_QUOTE, true},
-		{"session", CONTROL_SESSION, false},	 {"stream", CONTROL_STREAM, true},
-		{"attach", CONTROL_ATTACH, true},	 {"endpoints", CONTROL_ENDPOINTS, true},
-		{"winsize", CONTROL_WINSIZE, true},	 {"memory", CONTROL_MEMORY, true},
-		{"app-facts", CONTROL_APP_FACTS, false}, {"app-add", CONTROL_APP_ADD, true},
-		{"app-start", CONTROL_APP_START, true},	 {"app-stop", CONTROL_APP_STOP, true},
+		{"status", CONTROL_STATUS, false},
+		{"stats", CONTROL_STATS, false},
+		{"stop", CONTROL_STOP, false},
+		{"kill", CONTROL_KILL, false},
+		{"pcrs", CONTROL_PCRS, false},
+		{"quote", CONTROL_QUOTE, true},
+		{"session", CONTROL_SESSION, false},
+		{"stream", CONTROL_STREAM, true},
+		{"attach", CONTROL_ATTACH, true},
+		{"endpoints", CONTROL_ENDPOINTS, true},
+		{"winsize", CONTROL_WINSIZE, true},
+		{"memory", CONTROL_MEMORY, true},
+		{"app-facts", CONTROL_APP_FACTS, false},
+		{"app-add", CONTROL_APP_ADD, true},
+		{"app-metadata", CONTROL_APP_METADATA, true},
+		{"app-start", CONTROL_APP_START, true},
+		{"app-stop", CONTROL_APP_STOP, true},
 		{"app-rm", CONTROL_APP_RM, true},
 	};
 	size_t len = strcspn(line, " ");

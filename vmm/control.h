@@ -46,9 +46,13 @@
  *            in use for it, and that it gave back since it booted. With BYTES the target is set before.
  *   of a mutable pod (vmm/podmut.h), answered when it is done:
  *   app-facts
- *            {"no-caps":B,"no-paths":B,"no-seccomp":B,"tpm":B,"memory":BYTES}: what apps are told of
+ *            {"no-caps":B,"no-paths":B,"no-seccomp":B,"tpm":B,"memory":BYTES,"mds-token":TOKEN}: what
+ *            apps are told of; the last of a pod with a metadata service
  *   app-add APP
  *            with descriptors: a description and the files of the app's disk: {"ok":true}
+ *   app-metadata APP
+ *            of an app that was added, with a descriptor: what the metadata service is to say of it
+ *            (struct metadata_change): {"ok":true}
  *   app-start APP, app-stop APP, app-rm APP
  *            {"ok":true}; app-stop: when the app has ended, within POD_STOP_DEADLINE_MS and some
  *   other    {"error":"..."}
@@ -75,6 +79,7 @@ enum control_verb {
 	CONTROL_MEMORY,
 	CONTROL_APP_FACTS,
 	CONTROL_APP_ADD,
+	CONTROL_APP_METADATA,
 	CONTROL_APP_START,
 	CONTROL_APP_STOP,
 	CONTROL_APP_RM,

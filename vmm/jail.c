@@ -136,11 +136,11 @@ static const int vcpu_calls[] = {
 };
 
 static const int helper_calls[] = {
-	SYS_read,	  SYS_write, /* what is wrong, to stderr */
-	SYS_pread64,	  SYS_recvfrom,	       SYS_sendto,	  SYS_poll,
-	SYS_close,	  SYS_munmap,	       SYS_mremap,	  SYS_madvise,
-	SYS_brk,	  SYS_futex,	       SYS_clock_gettime, SYS_getrandom,
-	SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit,	  SYS_exit_group,
+	SYS_read,    SYS_write, /* what is wrong, to stderr */
+	SYS_pread64, SYS_recvfrom,	SYS_recvmsg,   SYS_sendto,	 SYS_poll,
+	SYS_close,   SYS_munmap,	SYS_mremap,    SYS_madvise,	 SYS_brk,
+	SYS_futex,   SYS_clock_gettime, SYS_getrandom, SYS_rt_sigreturn, SYS_restart_syscall,
+	SYS_exit,    SYS_exit_group,
 };
 
 static const unsigned vcpu_ioctls[] = {

@@ -17,7 +17,6 @@
 #define NO_UUID	      "UUID"
 #define HOSTNAME_FLAG "--hostname="
 #define TOKEN_FLAG    "--mds-token="
-#define NO_TOKEN      "TOKEN"
 
 void launch_begin(struct launch_parts *parts)
 {
@@ -129,7 +128,7 @@ static int normal_plan(const struct launch *launch, uint8_t **ret, size_t *ret_l
 	if (args.uuid)
 		args.uuid = NO_UUID; /* the machine id is made of it */
 	if (args.mds_token)
-		args.mds_token = NO_TOKEN;
+		args.mds_token = LAUNCH_TOKEN;
 	args.tty = false;
 	args.rows = args.columns = 0;
 	for (unsigned i = 0; i < pod.nvolumes; i++) {

@@ -23,6 +23,7 @@
 
 #define LAUNCH_LOG_FILE	     "measurements"
 #define LAUNCH_REQUIRED_FILE "require-measured"
+#define LAUNCH_TOKEN	     "TOKEN" /* what is measured in the place of the metadata service's */
 
 /* Parts that are digests of files, gathered as the files are opened. */
 struct launch_parts {

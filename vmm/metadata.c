@@ -19,14 +19,15 @@
 #include "common/util.h"
 #include "common/uuid.h"
 
-#define BASE	  "/acMetadata/v1"
-#define SIGN	  "/pod/hmac/sign"
-#define VERIFY	  "/pod/hmac/verify"
-#define APPS	  "/apps/"
-#define TYPE_JSON "application/json"
-#define TYPE_TEXT "text/plain; charset=us-ascii"
-#define UUID_SIZE 16
-#define PATH_LEN  4096 /* bytes of a path, decoded: an annotation's name is the longest part */
+#define BASE	     "/acMetadata/v1"
+#define POD_MANIFEST "/pod/manifest"
+#define SIGN	     "/pod/hmac/sign"
+#define VERIFY	     "/pod/hmac/verify"
+#define APPS	     "/apps/"
+#define TYPE_JSON    "application/json"
+#define TYPE_TEXT    "text/plain; charset=us-ascii"
+#define UUID_SIZE    16
+#define PATH_LEN     4096 /* bytes of a path, decoded: an annotation's name is the longest part */
 
 struct document {
 	char *path; /* without token and BASE */
@@ -41,7 +42,6 @@ struct metadata {
 	uint8_t uuid[UUID_SIZE];
 	struct document *docs;
 	size_t ndocs;
-	struct strv apps;
 };
 
 static void add(struct metadata *md, char *path, const char *type, const char *body, size_t len)
@@ -129,7 +129,6 @@ static int add_app(struct metadata *md, struct json_object *app, const struct me
 		r = error_set(err, -EINVAL, "an app has no name");
 	if (r < 0)
 		return r;
-	strv_add(&md->apps, name);
 	prefix = xasprintf(APPS "%s", name);
 	if ((r = json_get_array(app, "annotations", &of_pod, err)) < 0 ||
 	    (r = json_get_object(app, "image", &reference, err)) < 0 ||
@@ -147,6 +146,44 @@ static int add_app(struct metadata *md, struct json_object *app, const struct me
 	return add_annotations(md, prefix, merged, err);
 }
 
+/* Forget all but the first n. */
+static void truncate_docs(struct metadata *md, size_t n)
+{
+	while (md->ndocs > n) {
+		free(md->docs[--md->ndocs].path);
+		free(md->docs[md->ndocs].body);
+	}
+}
+
+/* Forget what an app has among the first n. */
+static void remove_docs(struct metadata *md, const char *app, size_t n)
+{
+	cleanup_free char *prefix = xasprintf(APPS "%s/", app);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < md->ndocs; i++) {
+		if (i < n && str_starts_with(md->docs[i].path, prefix)) {
+			free(md->docs[i].path);
+			free(md->docs[i].body);
+		} else {
+			md->docs[kept++] = md->docs[i];
+		}
+	}
+	md->ndocs = kept;
+}
+
+/* The pod's manifest has become another. */
+static void set_manifest(struct metadata *md, const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (strcmp(md->docs[i].path, POD_MANIFEST) != 0)
+		i++;
+	free(md->docs[i].body);
+	md->docs[i].body = xstrndup(text, len);
+	md->docs[i].len = len;
+}
+
 static int add_pod(struct metadata *md, const struct metadata_config *config, struct error *err)
 {
 	cleanup_json struct json_object *pod = NULL;
@@ -156,7 +193,7 @@ static int add_pod(struct metadata *md, const struct metadata_config *config, st
 	if (r < 0 || (r = json_get_array(pod, "annotations", &annotations, err)) < 0 ||
 	    (r = json_get_array(pod, "apps", &apps, err)) < 0)
 		return r;
-	add(md, xstrdup("/pod/manifest"), TYPE_JSON, config->pod, config->pod_len);
+	add(md, xstrdup(POD_MANIFEST), TYPE_JSON, config->pod, config->pod_len);
 	add_text(md, xstrdup("/pod/uuid"), TYPE_TEXT, config->uuid);
 	r = add_annotations(md, "/pod", annotations, err);
 	for (size_t i = 0; r == 0 && apps && i < json_object_array_length(apps); i++)
@@ -207,15 +244,69 @@ void metadata_free(struct metadata *md)
 {
 	if (!md)
 		return;
-	for (size_t i = 0; i < md->ndocs; i++) {
-		free(md->docs[i].path);
-		free(md->docs[i].body);
-	}
+	truncate_docs(md, 0);
 	free(md->docs);
 	free(md->token);
-	strv_free(&md->apps);
 	OPENSSL_cleanse(md->key, sizeof(md->key));
 	free(md);
+}
+
+static struct json_object *find_app(struct json_object *apps, const char *name, size_t *ret_at)
+{
+	for (size_t i = 0; apps && i < json_object_array_length(apps); i++) {
+		struct json_object *entry = json_object_array_get_idx(apps, i);
+
+		if (!is_named(entry, name))
+			continue;
+		*ret_at = i;
+		return entry;
+	}
+	return NULL;
+}
+
+int metadata_add_app(struct metadata *md, const char *name, const char *pod, size_t pod_len,
+		     const struct metadata_image *image, struct error *err)
+{
+	cleanup_json struct json_object *manifest = NULL;
+	struct json_object *apps = NULL, *entry = NULL;
+	size_t before = md->ndocs, at;
+	int r = json_parse(pod, pod_len, "pod manifest", &manifest, err);
+
+	if (r == 0)
+		r = json_get_array(manifest, "apps", &apps, err);
+	if (r < 0)
+		return r;
+	entry = find_app(apps, name, &at);
+	if (!entry)
+		return error_set(err, -ENOENT, "the pod's manifest does not have it");
+	r = add_app(md, entry, image, err);
+	if (r < 0) {
+		truncate_docs(md, before);
+		return r;
+	}
+	remove_docs(md, name, before);
+	set_manifest(md, pod, pod_len);
+	return 0;
+}
+
+void metadata_remove_app(struct metadata *md, const char *name)
+{
+	cleanup_json struct json_object *manifest = NULL;
+	struct json_object *apps = NULL;
+	struct error ignored = ERROR_INIT; /* what is there has been parsed before */
+	const struct document *doc = md->docs;
+	const char *text;
+	size_t at;
+
+	remove_docs(md, name, md->ndocs);
+	for (doc = md->docs; strcmp(doc->path, POD_MANIFEST) != 0; doc++)
+		;
+	if (json_parse(doc->body, doc->len, "pod manifest", &manifest, &ignored) < 0 ||
+	    json_get_array(manifest, "apps", &apps, &ignored) < 0 || !find_app(apps, name, &at))
+		return;
+	json_must_add(json_object_array_del_idx(apps, at, 1));
+	text = json_text(manifest);
+	set_manifest(md, text, strlen(text));
 }
 
 /* A response that is only a status says it once more in words, for people. */

@@ -40,6 +40,16 @@ int metadata_new(const struct metadata_config *config, struct metadata **ret, st
 	__attribute__((nonnull));
 void metadata_free(struct metadata *md);
 
+/*
+ * An app has come into the pod, whose manifest is now this one: its paths are served, whatever an app of
+ * that name had before. On failure nothing has changed.
+ */
+int metadata_add_app(struct metadata *md, const char *name, const char *pod, size_t pod_len,
+		     const struct metadata_image *image, struct error *err)
+	__attribute__((nonnull));
+/* It has gone: from the manifest, too. */
+void metadata_remove_app(struct metadata *md, const char *name) __attribute__((nonnull));
+
 /* Append the whole response to a request. */
 void metadata_answer(const struct metadata *md, const struct mdhttp_request *request,
 		     struct str *out) __attribute__((nonnull));

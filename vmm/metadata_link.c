@@ -41,6 +41,7 @@ struct metadata_link {
 	struct loop *loop;
 	pid_t pid;
 	int pidfd;
+	int change; /* owned */
 	bool gone;
 	int8_t slot_of[VSOCK_CONNS_MAX]; /* -1: not ours */
 	struct slot slot[METADATA_SLOTS];
@@ -108,9 +109,19 @@ static int make_slots(int ours[METADATA_SLOTS], struct files *files, struct erro
 	return 0;
 }
 
+static int make_change(int *ours, struct files *files, struct error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, "the metadata service's sockets");
+	*ours = pair[0];
+	return give(files, pair[1], METADATA_FD_CHANGE);
+}
+
 /* All the process is given. */
-static int make_files(const struct pod_spec *pod, int ours[METADATA_SLOTS], struct files *files,
-		      struct error *err)
+static int make_files(const struct pod_spec *pod, int ours[METADATA_SLOTS], int *change,
+		      struct files *files, struct error *err)
 {
 	int r = give(files, key_file(err), METADATA_FD_KEY);
 
@@ -119,6 +130,8 @@ static int make_files(const struct pod_spec *pod, int ours[METADATA_SLOTS], stru
 
 		r = fd < 0 ? error_errno(err, "pod manifest") : give(files, fd, METADATA_FD_POD);
 	}
+	if (r == 0)
+		r = make_change(change, files, err);
 	if (r == 0)
 		r = make_slots(ours, files, err);
 	for (unsigned i = 0; r == 0 && i < pod->napps; i++)
@@ -150,11 +163,12 @@ static int start(const struct pod_spec *pod, const char *uuid, const char *token
 	return spawn(&args, &link->pid, &link->pidfd, err);
 }
 
-void metadata_link_new(const int fds[METADATA_SLOTS], struct metadata_link **ret)
+void metadata_link_new(const int fds[METADATA_SLOTS], int change, struct metadata_link **ret)
 {
 	struct metadata_link *link = xcalloc(1, sizeof(*link));
 
 	link->pidfd = -1;
+	link->change = change;
 	memset(link->slot_of, -1, sizeof(link->slot_of));
 	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
 		link->slot[i].fd = fds[i];
@@ -169,11 +183,11 @@ int metadata_link_start(const struct pod_spec *pod, const char *uuid, const char
 {
 	cleanup_free struct files *files = xcalloc(1, sizeof(*files));
 	struct metadata_link *link;
-	int fds[METADATA_SLOTS], r;
+	int fds[METADATA_SLOTS], change = -1, r;
 
 	memset(fds, -1, sizeof(fds));
-	r = make_files(pod, fds, files, err);
-	metadata_link_new(fds, &link);
+	r = make_files(pod, fds, &change, files, err);
+	metadata_link_new(fds, change, &link);
 	if (r == 0)
 		r = start(pod, uuid, token, files, link, err);
 	close_files(files);
@@ -203,10 +217,37 @@ void metadata_link_free(struct metadata_link *link)
 		return;
 	for (unsigned i = 0; i < METADATA_SLOTS; i++)
 		close_fd(&link->slot[i].fd);
+	close_fd(&link->change);
 	if (link->pidfd >= 0)
 		spawn_kill(link->pid, link->pidfd);
 	close_fd(&link->pidfd);
 	free(link);
+}
+
+void metadata_link_change(struct metadata_link *link, const char *name, int manifests)
+{
+	_Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
+	char text[POD_NAME_MAX + 1];
+	struct iovec iov = {text, strlen(name)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (!link || link->gone)
+		return;
+	assert(iov.iov_len <= POD_NAME_MAX);
+	memcpy(text, name, iov.iov_len);
+	if (manifests >= 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = ancillary;
+		msg.msg_controllen = sizeof(ancillary);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &manifests, sizeof(int));
+	}
+	if (sendmsg(link->change, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		shutdown(link->slot[0].fd, SHUT_RDWR); /* metadata_link_ready() hears of it */
 }
 
 static void watch(struct metadata_link *link, const struct slot *slot)

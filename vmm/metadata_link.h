@@ -43,8 +43,19 @@ enum metadata_packet {
 #define METADATA_NAME	   "metadata" /* it is called by */
 #define METADATA_FD_KEY	   3
 #define METADATA_FD_POD	   4
-#define METADATA_FD_SLOTS  5
+#define METADATA_FD_CHANGE 5
+#define METADATA_FD_SLOTS  6
 #define METADATA_FD_IMAGES (METADATA_FD_SLOTS + METADATA_SLOTS)
+
+/*
+ * How the process hears of the apps of a mutable pod: a packet of this socket is an app's name, which
+ * has come, if a descriptor is with it, or gone. What was sent before a request counts for its answer.
+ * The descriptor is of a regular file: struct metadata_change, then the manifests.
+ */
+struct metadata_change {
+	uint32_t pod_len;   /* bytes of the pod's manifest, which has the app */
+	uint32_t image_len; /* ... of the app's image manifest */
+};
 
 struct metadata_link;
 
@@ -55,13 +66,20 @@ struct metadata_link;
 int metadata_link_start(const struct pod_spec *pod, const char *uuid, const char *token,
 			struct metadata_link **ret, struct error *err) __attribute__((nonnull));
 /* For a process that runs already, and has the other ends of these sockets, which are taken over. */
-void metadata_link_new(const int fds[METADATA_SLOTS], struct metadata_link **ret)
+void metadata_link_new(const int fds[METADATA_SLOTS], int change, struct metadata_link **ret)
 	__attribute__((nonnull));
 /* The guest's connections are vs's, the process's events come from loop. */
 int metadata_link_join(struct metadata_link *link, struct vsock *vs, struct loop *loop,
 		       struct error *err) __attribute__((nonnull));
 /* End the process. NULL is fine. */
 void metadata_link_free(struct metadata_link *link);
+
+/*
+ * An app of the pod has come, manifests being a file of them (struct metadata_change), which stays the
+ * caller's; or it has gone: -1. A process that can not be told is of no use any more. link may be NULL.
+ */
+void metadata_link_change(struct metadata_link *link, const char *name, int manifests)
+	__attribute__((nonnull(2)));
 
 /* The endpoint's side (struct vsock_ops) for AGENT_PORT_METADATA. link may be NULL: owns nothing. */
 bool metadata_link_accept(struct metadata_link *link, unsigned conn);

@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/util.h"
 #include "vmm/jail.h"
 #include "vmm/metadata_link.h"
@@ -48,6 +49,11 @@ struct slot {
 	char request[MDHTTP_REQUEST_MAX];
 };
 
+struct server {
+	struct metadata *md;
+	int change;
+};
+
 /* Send what there is of the answer, and then BYE. */
 static void go_on(struct slot *slot)
 {
@@ -73,6 +79,71 @@ static void go_on(struct slot *slot)
 	}
 }
 
+/* What came with an app: *ret_pod is the caller's, and has the image's manifest behind it. */
+static int read_manifests(int fd, char **ret_pod, size_t *ret_pod_len, struct metadata_image *image,
+			  struct error *err)
+{
+	cleanup_free char *text = NULL;
+	struct metadata_change change;
+	int r = pread_all(fd, &change, sizeof(change), 0);
+
+	if (r == 0 && (change.pod_len > JSON_SIZE_MAX || change.image_len > JSON_SIZE_MAX))
+		r = -EFBIG;
+	if (r == 0) {
+		text = xcalloc(1, (size_t)change.pod_len + change.image_len + 1);
+		r = pread_all(fd, text, (size_t)change.pod_len + change.image_len, sizeof(change));
+	}
+	if (r < 0)
+		return error_set(err, r, "reading its manifests: %s", strerror(-r));
+	*image = (struct metadata_image){text + change.pod_len, change.image_len};
+	*ret_pod_len = change.pod_len;
+	*ret_pod = take_ptr(text);
+	return 0;
+}
+
+/* An app that can not be told of is left out. */
+static void take_app(struct server *server, const char *name, int fd)
+{
+	struct metadata_image image = {.text = NULL};
+	struct error err = ERROR_INIT;
+	cleanup_free char *pod = NULL;
+	size_t pod_len = 0;
+	int r = read_manifests(fd, &pod, &pod_len, &image, &err);
+
+	if (r == 0)
+		r = metadata_add_app(server->md, name, pod, pod_len, &image, &err);
+	if (r < 0)
+		log_warn("app %s: %s", name, err.msg);
+}
+
+/* What is to be done by now. False: nobody will say any more. */
+static bool take_changes(struct server *server)
+{
+	for (;;) {
+		_Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))];
+		char name[POD_NAME_MAX + 1];
+		struct iovec iov = {name, sizeof(name) - 1};
+		struct msghdr msg = {.msg_iov = &iov,
+				     .msg_iovlen = 1,
+				     .msg_control = ancillary,
+				     .msg_controllen = sizeof(ancillary)};
+		ssize_t n = recvmsg(server->change, &msg, MSG_DONTWAIT);
+		const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+		int fd = -1;
+
+		if (n <= 0)
+			return n < 0 && (errno == EAGAIN || errno == EINTR);
+		name[n] = '\0';
+		if (c && c->cmsg_type == SCM_RIGHTS)
+			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+		if (fd >= 0)
+			take_app(server, name, fd);
+		else
+			metadata_remove_app(server->md, name);
+		close_fd(&fd);
+	}
+}
+
 static void refuse(struct slot *slot, int status)
 {
 	mdhttp_respond(&slot->out, &(struct mdhttp_response){.status = status, .body = ""});
@@ -80,14 +151,15 @@ static void refuse(struct slot *slot, int status)
 }
 
 /* More of a request has come, or its end. */
-static void look(const struct metadata *md, struct slot *slot)
+static void look(struct server *server, struct slot *slot)
 {
 	struct mdhttp_request request;
 	int status = 400;
 
 	switch (mdhttp_parse(slot->request, slot->len, &request, &status)) {
 	case MDHTTP_WHOLE:
-		metadata_answer(md, &request, &slot->out);
+		take_changes(server); /* of the apps, that came before it */
+		metadata_answer(server->md, &request, &slot->out);
 		slot->state = ANSWERING;
 		break;
 	case MDHTTP_WRONG:
@@ -113,8 +185,7 @@ static void begin(struct slot *slot)
 	slot->deadline = clock_now_ns() + REQUEST_TIMEOUT_NS;
 }
 
-static void on_packet(const struct metadata *md, struct slot *slot, const uint8_t *packet,
-		      size_t len)
+static void on_packet(struct server *server, struct slot *slot, const uint8_t *packet, size_t len)
 {
 	if (slot->state == IDLE)
 		begin(slot);
@@ -131,17 +202,17 @@ static void on_packet(const struct metadata *md, struct slot *slot, const uint8_
 	len = MIN(len - 1, sizeof(slot->request) - slot->len);
 	memcpy(slot->request + slot->len, packet + 1, len);
 	slot->len += len;
-	look(md, slot);
+	look(server, slot);
 }
 
 /* False: the other side is gone. */
-static bool receive(const struct metadata *md, struct slot *slot)
+static bool receive(struct server *server, struct slot *slot)
 {
 	uint8_t packet[1 + METADATA_CHUNK];
 	ssize_t n;
 
 	while ((n = recv(slot->fd, packet, sizeof(packet), MSG_DONTWAIT)) > 0) {
-		on_packet(md, slot, packet, (size_t)n);
+		on_packet(server, slot, packet, (size_t)n);
 		go_on(slot);
 	}
 	return n < 0 && (errno == EAGAIN || errno == EINTR);
@@ -173,10 +244,11 @@ static int next_deadline(struct slot *slots, unsigned n)
 	return next == UINT64_MAX ? -1 : (int)((next - now) / 1000000) + 1;
 }
 
-void metadata_serve(const struct metadata *md, const int *fds, unsigned n)
+void metadata_serve(struct metadata *md, int change, const int *fds, unsigned n)
 {
+	struct server server = {.md = md, .change = change};
 	struct slot *slots = xcalloc(n, sizeof(*slots));
-	struct pollfd *polls = xcalloc(n, sizeof(*polls));
+	struct pollfd *polls = xcalloc(n + 1, sizeof(*polls));
 	bool there = true;
 
 	for (unsigned i = 0; i < n; i++)
@@ -190,13 +262,16 @@ void metadata_serve(const struct metadata *md, const int *fds, unsigned n)
 				.events =
 					(short)(POLLIN | (wants_to_send(&slots[i]) ? POLLOUT : 0)),
 			};
-		if (poll(polls, n, timeout) < 0 && errno != EINTR)
+		polls[n] = (struct pollfd){.fd = change, .events = POLLIN};
+		if (poll(polls, n + 1, timeout) < 0 && errno != EINTR)
 			break;
+		if (polls[n].revents)
+			there = take_changes(&server);
 		for (unsigned i = 0; there && i < n; i++) {
 			if (polls[i].revents & POLLOUT)
 				go_on(&slots[i]);
 			if (polls[i].revents & ~POLLOUT)
-				there = receive(md, &slots[i]);
+				there = receive(&server, &slots[i]);
 		}
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -270,6 +345,6 @@ int metadata_main(int argc, char **argv, struct error *err)
 		return r;
 	for (unsigned i = 0; i < METADATA_SLOTS; i++)
 		slots[i] = METADATA_FD_SLOTS + (int)i;
-	metadata_serve(md, slots, METADATA_SLOTS);
+	metadata_serve(md, METADATA_FD_CHANGE, slots, METADATA_SLOTS);
 	return error_set(err, -EPIPE, "the pod has ended");
 }

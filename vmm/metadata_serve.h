@@ -11,9 +11,10 @@
 int metadata_main(int argc, char **argv, struct error *err) __attribute__((nonnull));
 
 /*
- * Serve the descriptors fds[0..n), until the other side of one is closed. Makes only the system
- * calls a confined process may.
+ * Serve the descriptors fds[0..n), until the other side of one is closed, and do what comes from change
+ * (vmm/metadata_link.h). Makes only the system calls a confined process may.
  */
-void metadata_serve(const struct metadata *md, const int *fds, unsigned n) __attribute__((nonnull));
+void metadata_serve(struct metadata *md, int change, const int *fds, unsigned n)
+	__attribute__((nonnull));
 
 #endif

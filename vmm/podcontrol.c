@@ -145,6 +145,7 @@ void podrun_control(struct podrun *run, uint32_t client)
 			break;
 		case CONTROL_APP_FACTS:
 		case CONTROL_APP_ADD:
+		case CONTROL_APP_METADATA:
 		case CONTROL_APP_START:
 		case CONTROL_APP_STOP:
 		case CONTROL_APP_RM:

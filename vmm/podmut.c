@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -116,6 +117,7 @@ void podmut_free_slot(struct podrun *run, unsigned i)
 	blk_empty(run->guest->disk[i]);
 	str_free(&slot->add);
 	eventlog_free(&slot->log);
+	metadata_link_change(run->metadata, run->pod.apps[i].name, -1);
 	run->pod.apps[i].name[0] = '\0';
 	slot->started = slot->ended = false;
 	streams_leave(run->streams, i);
@@ -197,6 +199,8 @@ static void reply_facts(struct podrun *run, uint32_t client)
 	json_add_bool(root, "tpm", run->shape.tpm == TPM_ON);
 	json_add_bool(root, "guest-tpm", run->shape.guest_tpm);
 	json_add_int(root, "memory", (int64_t)run->guest->memory);
+	if (run->plan_args.mds_token)
+		json_add_string(root, "mds-token", run->plan_args.mds_token);
 	json_add_int(root, "watchdog", (int64_t)run->plan_args.watchdog_usec);
 	control_reply(&run->control, client, json_text(root));
 }
@@ -231,6 +235,35 @@ static void ask_app(struct podrun *run, uint32_t client, enum control_verb verb)
 		podmut_begin(run, (unsigned)i, client, verbs[k].request);
 }
 
+/* What the metadata service is to say of an app: its process reads it, so it is only looked at here. */
+static int give_metadata(struct podrun *run, const char *name, const int *fds, unsigned n,
+			 struct error *err)
+{
+	struct stat st;
+
+	if (!run->metadata)
+		return error_set(err, -ENOTSUP, "the pod has no metadata service");
+	if (!podmut_name_valid(name) || podmut_find(run, name) < 0)
+		return error_set(err, -ENOENT, "the pod has no app \"%s\"", name);
+	if (n != 1 || fstat(fds[0], &st) < 0 || !S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "there is no file of its manifests");
+	metadata_link_change(run->metadata, name, fds[0]);
+	return 0;
+}
+
+static void ask_metadata(struct podrun *run, uint32_t client)
+{
+	struct error err = ERROR_INIT;
+	int *fds = NULL;
+	unsigned n = control_take_fds(&run->control, client, &fds);
+	int r = give_metadata(run, control_args(&run->control, client), fds, n, &err);
+
+	podmut_reply(run, client, r < 0 ? err.msg : NULL);
+	for (unsigned i = 0; i < n; i++)
+		close(fds[i]);
+	free(fds);
+}
+
 void podmut_ask(struct podrun *run, uint32_t client, enum control_verb verb)
 {
 	if (!run->mut)
@@ -239,6 +272,8 @@ void podmut_ask(struct podrun *run, uint32_t client, enum control_verb verb)
 		reply_facts(run, client);
 	else if (verb == CONTROL_APP_ADD)
 		podmut_ask_add(run, client);
+	else if (verb == CONTROL_APP_METADATA)
+		ask_metadata(run, client);
 	else
 		ask_app(run, client, verb);
 }

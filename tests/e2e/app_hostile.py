@@ -65,6 +65,7 @@ def main():
         "the launch's log": ("app-add bad", [file(
             head(records=len(records), log=len(launch)) + records + launch), image]),
         "no stream": ("app-add bad", [file(head(streams=(9, 0, 0))), image]),
+        "metadata": ("app-metadata one", [image]),  # the pod has no such service
         "nobody": ("app-start nobody", []),
         "nothing": ("app-stop", []),
         "a line": ("app-rm a b", []),

@@ -114,5 +114,60 @@ run_tripod run --mds-register --net=user "$IMAGES/busybox.aci" --exec=/bin/sh --
 		echo good' - "content=hello+pod&uuid=$uuid&signature=$signature"
 is 'another pod verifies the signature' "$out" good
 
+# Apps that come and go.
+export RKT_EXPERIMENT_APP=true
+run_tripod fetch "$IMAGES/busybox.aci"
+image=$out
+rm "$WORK/uuid"
+TRIPOD_TEST=$WORK timeout -k 5 $((4 * LIMIT)) "$TRIPOD" --dir="$DATA" --insecure-options=image \
+	app sandbox --mds-register --net=user --uuid-file-save="$WORK/uuid" \
+	>"$WORK/sandbox.out" 2>"$WORK/sandbox.err" </dev/null &
+sandbox=$!
+until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
+uuid=$(cat "$WORK/uuid")
+[ -n "$uuid" ] || bail "no sandbox: $(cat "$WORK/sandbox.err")"
+run_tripod status --wait-ready="${LIMIT}s" "$uuid"
+add()
+{
+	name=$1
+	shift
+	run_tripod app add "$uuid" "$image" --name="$name" --exec=/bin/sleep "$@" -- 1000
+}
+
+# from_one PATH: what the service tells the first app, and whether it does
+from_one()
+{
+	# shellcheck disable=SC2016 # for the shell in the pod
+	run_tripod app exec --app=one "$uuid" /bin/sh -c \
+		'exec wget -q -O - "$AC_METADATA_URL/acMetadata/v1/$1"' - "$1"
+}
+
+add one --user-annotation=a=b --annotation=color=red
+is 'an app is added to a registered pod' "$status$err" 0
+run_tripod app start --app=one "$uuid"
+from_one apps/one/annotations/color
+is 'which is told where to ask, and what it is' "$status $out" '0 red'
+from_one apps/two/image/id
+is 'there is no other' "$status$(printf '%s' "$err" | grep -c 404)" 11
+add two
+from_one apps/two/image/manifest
+is 'until it is added' "$status $out" "0 $(cat "$DATA/pods/run/$uuid/appsinfo/two/manifest")"
+from_one pod/manifest
+is 'the pod has a new manifest' "$out" "$(cat "$DATA/pods/run/$uuid/pod")"
+run_tripod app rm --app=two "$uuid"
+from_one apps/two/image/id
+is 'it is gone with its removal' "$status$(printf '%s' "$err" | grep -c 404)" 11
+from_one pod/manifest
+is 'from the manifest, too' "$out" "$(cat "$DATA/pods/run/$uuid/pod")"
+run python3 tests/e2e/metadata_hostile.py "$DATA/pods/run/$uuid/control.sock"
+is 'what makes no sense is refused, or tells of nothing' "$out$err" 'all refused'
+from_one apps/one/annotations/color
+is 'and the service goes on' "$status $out" '0 red'
+like 'which says what it could not read' "$(cat "$WORK/sandbox.err")" \
+	'metadata service.* app one: reading its manifests'
+run_tripod stop "$uuid"
+wait $sandbox
+is 'the pod ends well' "$?" 0
+
 no_leaks 'nothing of the service is left'
 done_testing

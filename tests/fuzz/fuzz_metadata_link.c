@@ -130,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fds[i] = pair[1];
 	}
 	vsg_init(&v, &ops, NULL);
-	metadata_link_new(ours, &md_link);
+	metadata_link_new(ours, -1, &md_link);
 	assert(metadata_link_join(md_link, v.vs, &loop, &err) == 0);
 	for (; size >= 2; data += 2, size -= 2)
 		step(&v, &loop, fds, data, size);

@@ -281,6 +281,76 @@ static void manifests_of_no_sense_are_refused(void **state)
 	}
 }
 
+static const char pod_with_cache[] =
+	"{\"acKind\":\"PodManifest\",\"apps\":[{\"name\":\"web\"},{\"name\":\"cache\","
+	"\"image\":{\"id\":\"sha512-22\"},\"annotations\":[{\"name\":\"size\",\"value\":\"4\"}]}]}";
+static const struct metadata_image image = {image_text, sizeof(image_text) - 1};
+
+static int add_app(struct metadata *md, const char *name, const char *pod)
+{
+	struct error err = ERROR_INIT;
+
+	return metadata_add_app(md, name, pod, strlen(pod), &image, &err);
+}
+
+static void an_app_that_comes_has_its_paths_until_it_goes(void **state)
+{
+	struct metadata *md = *state;
+
+	assert_int_equal(add_app(md, "cache", pod_with_cache), 0);
+	assert_get(md, "/apps/cache/image/id", TEXT, "sha512-22");
+	assert_get(md, "/apps/cache/image/manifest", JSON, image_text);
+	assert_get(md, "/apps/cache/annotations/size", TEXT, "4");
+	assert_get(md, "/apps/cache/annotations/color", TEXT, "blue");
+	assert_get(md, "/pod/manifest", JSON, pod_with_cache);
+	assert_get(md, "/apps/web/annotations/color", TEXT, "red"); /* as it came */
+	metadata_remove_app(md, "cache");
+	assert_status(md, MDHTTP_GET, "/" TOKEN "/acMetadata/v1/apps/cache/image/id", NULL, 404);
+	assert_status(md, MDHTTP_GET, "/" TOKEN "/acMetadata/v1/apps/cache/annotations", NULL, 404);
+	assert_get(md, "/apps/web/image/id", TEXT, "sha512-00ff");
+	assert_get(md, "/pod/manifest", JSON,
+		   "{\"acKind\":\"PodManifest\",\"apps\":[{\"name\":\"web\"}]}");
+	metadata_remove_app(md, "cache");
+	metadata_remove_app(md, "we");
+	assert_get(md, "/apps/web/image/id", TEXT, "sha512-00ff");
+}
+
+static void an_app_that_comes_again_has_what_it_came_with_last(void **state)
+{
+	struct metadata *md = *state;
+
+	assert_int_equal(add_app(md, "cache", pod_with_cache), 0);
+	assert_int_equal(
+		add_app(md, "cache",
+			"{\"apps\":[{\"name\":\"cache\",\"image\":{\"id\":\"sha512-33\"}}]}"),
+		0);
+	assert_get(md, "/apps/cache/image/id", TEXT, "sha512-33");
+	assert_get(md, "/apps/cache/annotations/size", TEXT, "2");
+}
+
+static void an_app_of_no_sense_changes_nothing(void **state)
+{
+	static const char *const pods[] = {
+		"",
+		"{\"apps\":{}}",
+		pod_text, /* which does not have it */
+		"{\"apps\":[{\"name\":\"cache\",\"image\":[]}]}",
+		"{\"apps\":[{\"name\":\"cache\",\"image\":{\"id\":\"a\"},\"annotations\":[1]}]}",
+	};
+	const struct metadata_image bad = {"[", 1};
+	struct metadata *md = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(add_app(md, "cache", pod_with_cache), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(pods); i++)
+		assert_true(add_app(md, "cache", pods[i]) < 0);
+	assert_true(metadata_add_app(md, "cache", pod_with_cache, strlen(pod_with_cache), &bad,
+				     &err) < 0);
+	assert_get(md, "/apps/cache/image/id", TEXT, "sha512-22");
+	assert_get(md, "/apps/cache/annotations/size", TEXT, "4");
+	assert_get(md, "/pod/manifest", JSON, pod_with_cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +363,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_signature_is_the_pods_and_the_contents, setup,
 						teardown),
 		cmocka_unit_test(manifests_of_no_sense_are_refused),
+		cmocka_unit_test_setup_teardown(an_app_that_comes_has_its_paths_until_it_goes,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(an_app_that_comes_again_has_what_it_came_with_last,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(an_app_of_no_sense_changes_nothing, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ struct fixture {
 	struct loop loop;
 	struct metadata_link *link;
 	int fds[METADATA_SLOTS]; /* the process's ends */
+	int change;		 /* likewise */
 	struct metadata *md;
 	pthread_t server;
 	bool serves;
@@ -74,8 +75,10 @@ static int setup(void **state)
 		ours[i] = pair[0];
 		f->fds[i] = pair[1];
 	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	f->change = pair[1];
 	vsg_init(&f->v, &ops, f);
-	metadata_link_new(ours, &f->link);
+	metadata_link_new(ours, pair[0], &f->link);
 	assert_int_equal(metadata_link_join(f->link, f->v.vs, &f->loop, &err), 0);
 	vsg_post(&f->v, 16);
 	*state = f;
@@ -86,7 +89,7 @@ static void *serve(void *arg)
 {
 	struct fixture *f = arg;
 
-	metadata_serve(f->md, f->fds, METADATA_SLOTS);
+	metadata_serve(f->md, f->change, f->fds, METADATA_SLOTS);
 	return NULL;
 }
 
@@ -121,6 +124,7 @@ static int teardown(void **state)
 		pthread_join(f->server, NULL);
 	for (unsigned i = 0; i < METADATA_SLOTS; i++)
 		close_fd(&f->fds[i]);
+	close_fd(&f->change);
 	metadata_free(f->md);
 	vsg_free(&f->v);
 	loop_free(&f->loop);
@@ -257,6 +261,83 @@ static void guests_that_hang_up_leave_their_slots(void **state)
 	assert_false(f->lost);
 }
 
+#define GET_ID	"GET /t/acMetadata/v1/apps/a/image/id HTTP/1.1\r\n\r\n"
+#define POD	"{\"apps\":[{\"name\":\"a\",\"image\":{\"id\":\"sha512-0\"}}]}"
+#define IMAGE	"{}"
+#define POD_LEN (sizeof(POD) - 1)
+
+/* Tell of an app by a file. */
+static void tell(struct fixture *f, uint32_t pod_len, uint32_t image_len)
+{
+	const struct metadata_change change = {pod_len, image_len};
+	FILE *file = tmpfile();
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(&change, sizeof(change), 1, file), 1);
+	assert_int_equal(fputs(POD IMAGE, file) >= 0 && fflush(file) == 0, true);
+	metadata_link_change(f->link, "a", fileno(file));
+	fclose(file);
+}
+
+static void assert_answer(struct fixture *f, uint32_t port, const char *request, const char *begin)
+{
+	cleanup_str struct str answer = STR_INIT;
+
+	converse(f, port, request, &answer);
+	assert_true(str_starts_with(str_get(&answer), begin));
+}
+
+static void an_app_is_known_from_when_it_came_until_it_went(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_answer(f, FIRST, GET_ID, "HTTP/1.1 404 ");
+	for (uint32_t i = 1; i < 40; i += 2) {
+		tell(f, POD_LEN, sizeof(IMAGE) - 1);
+		assert_answer(f, FIRST + i, GET_ID, "HTTP/1.1 200 ");
+		metadata_link_change(f->link, "a", -1);
+		assert_answer(f, FIRST + i + 1, GET_ID, "HTTP/1.1 404 ");
+	}
+	assert_false(f->lost);
+}
+
+static void a_file_of_no_sense_tells_of_no_app(void **state)
+{
+	static const uint32_t sizes[][2] = {
+		{0, 0},
+		{POD_LEN, 1},
+		{POD_LEN, 1000},
+		{POD_LEN + 1, 0},
+		{UINT32_MAX, UINT32_MAX},
+		{UINT32_MAX, 1},
+	};
+	struct fixture *f = *state;
+	int ends[2];
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		tell(f, sizes[i][0], sizes[i][1]);
+		assert_answer(f, FIRST + i, GET_ID, "HTTP/1.1 404 ");
+	}
+	assert_int_equal(pipe(ends), 0);
+	metadata_link_change(f->link, "a", ends[0]);
+	assert_answer(f, FIRST + 100, GET_ID, "HTTP/1.1 404 ");
+	close(ends[0]);
+	close(ends[1]);
+	assert_false(f->lost);
+}
+
+static void a_process_that_can_not_be_told_of_an_app_is_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 10000 && !f->lost; i++) {
+		metadata_link_change(f->link, "a", -1);
+		turn(f, 0);
+	}
+	assert_true(f->lost);
+	metadata_link_change(f->link, "a", -1); /* nobody to tell */
+}
+
 static void there_is_a_slot_for_each_and_none_for_one_more(void **state)
 {
 	struct fixture *f = *state;
@@ -367,6 +448,9 @@ int main(void)
 		SERVED(what_is_no_request_is_told_so),
 		SERVED(half_a_request_and_no_more_is_told_so),
 		SERVED(guests_that_hang_up_leave_their_slots),
+		SERVED(an_app_is_known_from_when_it_came_until_it_went),
+		SERVED(a_file_of_no_sense_tells_of_no_app),
+		ALONE(a_process_that_can_not_be_told_of_an_app_is_lost),
 		ALONE(there_is_a_slot_for_each_and_none_for_one_more),
 		ALONE(a_process_that_speaks_unasked_is_lost),
 		ALONE(a_process_that_says_what_there_is_not_is_lost),
