@@ -25,12 +25,9 @@ is 'a mode that is none is a usage error' "$status" 254
 	--- "$IMAGES/busybox.aci" --name=plain --exec=/bin/sh -- -c 'while [ ! -e /tmp/e ]; do sleep 1; done' \
 	>"$WORK/pod.out" 2>"$WORK/pod.err" </dev/null &
 pod=$!
-for _ in $(seq 300); do
-	[ ! -s "$WORK/uuid" ] || break
-	sleep 0.1
-done
+wait_for test -s "$WORK/uuid"
 uuid=$(cat "$WORK/uuid")
-run_tripod status --wait-ready=200s "$uuid"
+run_tripod status --wait-ready="${LIMIT}s" "$uuid"
 is 'the pod is ready' "$status" 0
 
 attach()

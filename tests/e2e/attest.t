@@ -53,8 +53,8 @@ TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=non
 	>guest.out 2>guest.err </dev/null &
 pod_pid=$!
 
-# wait_for TEXT: until the guest has printed it
-wait_for()
+# printed ERE: until the guest has
+printed()
 {
 	waited=0
 	until grep -q "$1" guest.out 2>/dev/null; do
@@ -70,9 +70,9 @@ section()
 	sed -n "/^== $1\$/,/^== /p" guest.out | grep -v '^== '
 }
 
-ok 'the pod starts, with these values required' wait_for '^== pcrread'
+ok 'the pod starts, with these values required' printed '^== pcrread'
 uuid=$(cat uuid)
-ok 'its TPM is used by the guest' wait_for '^beat 2 '
+ok 'its TPM is used by the guest' printed '^beat 2 '
 quote()
 {
 	run_tripod attest quote --host-tcti="$tcti" "$@" "$uuid"
@@ -88,7 +88,7 @@ quote --nonce=$nonce --pcrs=0,15
 cp out quote.part
 quote --nonce=$nonce --pcrs=24
 is 'there is no PCR 24' "$status $err" '254 quote: --pcrs: "24" is not a PCR'
-ok 'the guest goes on' wait_for "^beat $((before + 2)) "
+ok 'the guest goes on' printed "^beat $((before + 2)) "
 is 'and none of its commands fails' "$(grep '^beat' guest.out | grep -vc ' 0$')" 0
 
 # the guest's view, the host's and stock tools
@@ -202,11 +202,7 @@ like 'none of its TPM commands has failed' "$(tail -n 1 guest.out)" '^traffic [1
 is 'and nothing was complained of' \
 	"$(grep -v 'signature verification has been disabled' guest.err)" ''
 kill "$host_pid"
-waited=0
-while grep -q . "/proc/$host_pid/maps" 2>/dev/null && [ "$waited" -lt 100 ]; do
-	waited=$((waited + 1))
-	sleep 0.1
-done
+wait_for has_ended "$host_pid"
 cd "$TOP" || exit 1 # what stays there counts as of this test
 no_leaks 'nothing is left'
 done_testing

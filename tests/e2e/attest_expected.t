@@ -128,11 +128,7 @@ is "and they give the TPM's PCR" \
 record=$(cat "$DATA"/pods/run/*/host-record | head -n 1)
 like "the record is rkt's" "$record" '^rkt: Rootfs:  Manifest: \{"acVersion":.*\} Stage1 args: /.*-[0-9a-f]{12}$'
 kill "$1"
-waited=0
-while grep -q . "/proc/$1/maps" 2>/dev/null && [ "$waited" -lt 100 ]; do
-	waited=$((waited + 1))
-	sleep 0.1
-done
+wait_for has_ended "$1"
 
 run_tripod run --require-measured="$WORK/none" "$app"
 is 'reference values that are not there refuse' "$status" 254

@@ -24,3 +24,38 @@ traces()
 	ls /run/netns
 	find /var/lib/cni/networks -name '[0-9]*.[0-9]*' 2>/dev/null
 }
+
+# are_back: traces are what they were when they were put in $WORK/before
+are_back()
+{
+	traces >"$WORK/after"
+	cmp -s "$WORK/before" "$WORK/after"
+}
+
+no_traces()
+{
+	are_back
+	is "$1" "$(cat "$WORK/after")" "$(cat "$WORK/before")"
+}
+
+# the same after a kill: who cleans up then is nobody's child
+no_traces_soon()
+{
+	wait_for are_back
+	no_traces "$1"
+}
+
+# end_network SERVER...: these processes, the pods, and the test
+end_network()
+{
+	for server; do
+		kill "$server"
+		finish "$server" 2>/dev/null
+	done
+	run "$TRIPOD" --dir="$DATA" gc --grace-period=0s
+	# shellcheck disable=SC2154 # run sets it
+	is 'gc ends well' "$status" 0
+	is 'and no pod is left' "$(find "$DATA"/pods/*/* 2>/dev/null)" ''
+	no_leaks 'no process and no mount is left'
+	done_testing
+}

@@ -3,18 +3,9 @@
 # A pod of two apps from its preparation to its end: logs, enter, stop, status --wait (rkt-behaviour
 # 2.10, 2.11).
 . tests/e2e/tap.sh
+. tests/e2e/manager.sh
 need_kvm
 need_command python3
-
-# wait_for COMMAND...: until it succeeds
-wait_for()
-{
-	for _ in $(seq 200); do
-		"$@" && return
-		sleep 0.1
-	done
-	return 1
-}
 
 run_tripod prepare --set-env=WHO=pod "$IMAGES/busybox.aci" --name=web --user=1000 --group=1000 \
 	--caps-retain=CAP_NET_BIND_SERVICE,CAP_KILL --exec=/bin/sh \
@@ -22,21 +13,7 @@ run_tripod prepare --set-env=WHO=pod "$IMAGES/busybox.aci" --name=web --user=100
 	--- "$IMAGES/busybox.aci" --name=db --exec=/bin/sleep -- 1000
 uuid=$out
 is 'the pod is prepared' "$status" 0
-cat >"$WORK/manager.py" <<'EOM'
-"""A service manager, as far as a pod sees of it: what it is told, a line each."""
-import socket, sys
-
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-while True:
-    print(s.recv(4096).decode(), flush=True)
-EOM
-TRIPOD_TEST=$WORK python3 "$WORK/manager.py" "$WORK/notify" >"$WORK/told" &
-manager=$!
-for _ in $(seq 300); do
-	[ ! -S "$WORK/notify" ] || break
-	sleep 0.1
-done
+start_manager
 {
 	NOTIFY_SOCKET=$WORK/notify WATCHDOG_USEC=20000000 TRIPOD_TEST=$WORK \
 		"$TRIPOD" --dir="$DATA" run-prepared --net=none "$uuid" >"$WORK/pod.out" 2>"$WORK/pod.err" \
@@ -46,7 +23,7 @@ done
 pod=$!
 run_tripod enter --app=web "$uuid" true
 unlike 'enter in a pod that is not ready either works or says why' "$status: $err" '^254: $'
-run_tripod status --wait-ready=200s "$uuid"
+run_tripod status --wait-ready="${LIMIT}s" "$uuid"
 is 'it becomes ready' "$status" 0
 ok 'a service manager is told' wait_for grep -qx READY=1 "$WORK/told"
 
@@ -175,7 +152,7 @@ TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" enter --app=web "$uuid" sleep 777 &
 client=$!
 ok 'another runs' wait_for running 1
 kill -TERM $client
-wait $client
+finish $client
 is 'a signal is passed on' "$?" 143
 
 # a terminal
@@ -253,12 +230,14 @@ waiter=$!
 run_tripod stop "${uuid%%-*}"
 is 'stop ends the pod' "$status $out" "0 \"$uuid\""
 like 'its apps were asked' "$(cat "$WORK/pod.out")" '^web: asked$'
-wait "$pod" "$waiter" "$last"
+finish "$pod"
+finish "$waiter"
+finish "$last"
 is 'the manager was told all of it, once' "$(grep -v WATCHDOG "$WORK/told" | tr '\n' ' ')" \
 	'READY=1 STOPPING=1 '
 ok 'and that the pod lives' grep -qx WATCHDOG=1 "$WORK/told"
-kill $manager
-wait "$follower"
+end_manager
+finish "$follower"
 is 'logs -f ends with the pod' "$?" 0
 is 'and has shown all of it' "$(cat "$WORK/follow.out")" "$(printf 'web: up\nweb: asked')"
 run_tripod logs --tail=1 --app=web "$uuid"
@@ -277,14 +256,11 @@ is 'the pod can be removed at once' "$status" 0
 "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" \
 	"$IMAGES/busybox.aci" --exec=/bin/sleep -- 1000 2>/dev/null &
 pod=$!
-for _ in $(seq 300); do
-	[ ! -s "$WORK/uuid" ] || break
-	sleep 0.1
-done
-run_tripod status --wait-ready=200s --uuid-file="$WORK/uuid"
+wait_for test -s "$WORK/uuid"
+run_tripod status --wait-ready="${LIMIT}s" --uuid-file="$WORK/uuid"
 run_tripod stop --force --uuid-file="$WORK/uuid"
 is 'stop --force ends a pod' "$status" 0
-wait $pod 2>/dev/null
+finish $pod 2>/dev/null
 is 'its run was killed' "$?" 137
 run_tripod status --uuid-file="$WORK/uuid"
 like 'its app has a status' "$out" '^app-busybox=137$'

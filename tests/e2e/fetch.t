@@ -214,17 +214,18 @@ is 'a connection that breaks is made again' "$status $out" "0 $LARGE"
 like 'and the download goes on where it was' "$(requests)" "GET $large 206 bytes=[0-9]{7}-"
 forget
 echo '{"etag": "\"L\"", "slow": 0.05}' >"$WEB/example.com/large.aci.rule"
-# kill_after COMMAND...: kill it when two megabytes are there
+half_way()
+{
+	[ "$(cat "$DATA"/cas/partial/* 2>/dev/null | wc -c)" -ge 2000000 ]
+}
+
+# fetch the large one, and kill that when two megabytes are there
 kill_half_way()
 {
 	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image --local-config="$LOCAL" \
 		fetch $large >"$WORK/out" 2>"$WORK/err" &
 	victim=$!
-	n=0
-	while [ "$(cat "$DATA"/cas/partial/* 2>/dev/null | wc -c)" -lt 2000000 ] && [ $n -lt 600 ]; do
-		sleep 0.1
-		n=$((n + 1))
-	done
+	wait_for half_way
 	kill -KILL $victim
 	wait $victim
 }
@@ -421,11 +422,7 @@ for i in 1 2 3 4; do
 		fetch $large >"$WORK/out.$i" 2>"$WORK/err.$i" &
 done
 for i in 1 2 3 4; do
-	n=0
-	while [ ! -s "$WORK/out.$i" ] && [ $n -lt 600 ]; do
-		sleep 0.1
-		n=$((n + 1))
-	done
+	wait_for test -s "$WORK/out.$i"
 done
 is 'of four at once all get the image' "$(cat "$WORK"/out.? | sort -u)" "$LARGE"
 is 'and one loads it' "$(requests | grep -c 'large.aci 200')" 1

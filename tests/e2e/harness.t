@@ -19,12 +19,24 @@ like 'a process left behind is found' "$(no_leaks leak)" '^not ok'
 for pid in $(marked_pids); do
 	kill "$pid"
 done
-n=0
-while [ -n "$(marked_pids)" ] && [ $n -lt 50 ]; do
-	sleep 0.1
-	n=$((n + 1))
-done
+unmarked()
+{
+	[ -z "$(marked_pids)" ]
+}
+wait_for unmarked
 no_leaks 'nothing is found once it is gone'
+
+LIMIT=1
+sleep 60 &
+finish $!
+is 'finish() ends what takes too long' "$?" 137
+sh -c 'exit 3' &
+finish $!
+is 'finish() has the status of what does not' "$?" 3
+ok 'wait_for() gives up' sh -c "$(sed -n '/^wait_for()/,/^}/p' tests/e2e/tap.sh)
+	LIMIT=1
+	! wait_for false"
+LIMIT=$saved
 
 # No test is to change the machine's own network: a pod that root runs without --net would.
 for test in tests/e2e/*.t; do

@@ -166,8 +166,7 @@ touch "$HOLD"
 TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
 	--stage1-path="$WORK/stage1.aci" "$WORK/web.aci" &
 pod=$!
-i=0
-while [ ! -e "$HOLD.ready" ] && [ $((i += 1)) -lt 600 ]; do sleep 0.1; done
+wait_for test -e "$HOLD.ready"
 run_tripod gc --grace-period=0s
 run_tripod image gc --grace-period=0s
 is 'gc removes what no running pod has' "$status $out" \

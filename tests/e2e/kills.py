@@ -27,6 +27,7 @@ NETS = ["none", "user", "default"]
 CHILDREN = ["swtpm", "passt", "virtiofsd", "run"]  # run: who waits to take networks away
 
 lock = threading.Lock()
+looking = threading.Lock()  # one at a time looks and collects: what it finds is not another's half work
 wrong, victims = [], collections.Counter()
 usual = None  # seconds a pod takes until its app is up, the latest measurement
 
@@ -96,14 +97,37 @@ def calibrate():
     process = subprocess.Popen([*tripod, "run", "--net=none", os.environ["IMAGE"], "--exec=/bin/sh",
                                 "--", "-c", "echo up"], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE)
+    too_long = threading.Timer(LIMIT, process.kill)
+    too_long.start()
     process.stdout.readline()
     usual = time.monotonic() - begin
     process.communicate(timeout=LIMIT)
+    too_long.cancel()
+
+
+def look(uuid, killed):
+    """What list, gc and status make of a pod whose processes are gone."""
+    problems = []
+    result = run("list", "--full", "--format=json")
+    if result.returncode != 0 or result.stderr:
+        problems.append("list: %s" % result.stderr)
+    states = {pod["name"]: pod["state"] for pod in json.loads(result.stdout or "[]") or []}
+    # another's gc may have taken it away
+    right = {"exited", "aborted prepare"} if killed == "self" else {"exited"}
+    if uuid and states.get(uuid, "exited") not in right:
+        problems.append("its state is %s" % states.get(uuid))
+    result = run("gc", "--grace-period=0s")
+    if result.returncode != 0:
+        problems.append("gc: %s" % result.stderr)
+    if uuid:
+        result = run("status", uuid)
+        if result.returncode == 0:
+            problems.append("gc left it: %s" % result.stdout)
+    return problems
 
 
 def one(n, rng):
     """One pod, one kill."""
-    global usual
     mark = "KILLS_ROUND=%s.%d." % (work, n)
     uuid_file = "%s/uuid.%d" % (work, n)
     net, tpm = rng.choice(NETS), rng.choice(["on", "auto"])
@@ -114,10 +138,18 @@ def one(n, rng):
     if os.environ.get("SHARE"):
         command += ["--mount=volume=share,target=/share"]
     command += ["--exec=/bin/sh", "--", "-c", "echo up; exec sleep 100000"]
-    begin = time.monotonic()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=open(uuid_file + ".err", "w"),
-                               env={**os.environ, "KILLS_ROUND": mark.split("=")[1]})
+    with open(uuid_file + ".err", "w") as err:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
+                                   env={**os.environ, "KILLS_ROUND": mark.split("=")[1]})
+    try:
+        kill_one(n, rng, process, begin, mark, uuid_file, "--net=%s --tpm=%s" % (net, tpm))
+    finally:
+        if process.poll() is None:
+            process.kill()
+
+
+def kill_one(n, rng, process, begin, mark, uuid_file, what):
     # half of the moments are in the first tenth: that is where everything starts
     moment = usual * (rng.random() * 0.1 if rng.random() < 0.5 else rng.random() * 1.2)
     wanted = rng.choice(["self", "self", *CHILDREN])
@@ -135,7 +167,7 @@ def one(n, rng):
     victim = [pid for name, pid in found if name.startswith(wanted)]
     pid = victim[0] if victim else process.pid
     name = wanted if victim else "self"
-    told = "round %d, %s at %.3f of %.3f s, --net=%s --tpm=%s: " % (n, name, moment, usual, net, tpm)
+    told = "round %d, %s at %.3f of %.3f s, %s: " % (n, name, moment, usual, what)
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -148,30 +180,20 @@ def one(n, rng):
         # the pod goes on without it, or ends with a word; either way it can be stopped
         wait_until(lambda: not up.is_set() and process.poll() is None)
         result = run("stop", "--force", uuid)
-        if result.returncode != 0:
+        collected = process.poll() is not None and "no matches found" in result.stderr
+        if result.returncode != 0 and not collected:
             problems.append("stop: %s" % result.stderr)
     try:
         process.wait(LIMIT)
     except subprocess.TimeoutExpired:
         problems.append("it does not end")
         process.kill()
-    watcher.join()
+    watcher.join(LIMIT)
     left = wait_until(lambda: marked(mark))
     if left:
         problems.append("processes: %s" % [(p, read("/proc/%d/cmdline" % p)) for p in left])
-    result = run("list", "--full", "--format=json")
-    if result.returncode != 0 or result.stderr:
-        problems.append("list: %s" % result.stderr)
-    states = {pod["name"]: pod["state"] for pod in json.loads(result.stdout or "[]") or []}
-    if uuid and states.get(uuid, "exited") not in ("exited", "exited garbage", "exited deleting"):
-        problems.append("its state is %s" % states.get(uuid))
-    result = run("gc", "--grace-period=0s")
-    if result.returncode != 0:
-        problems.append("gc: %s" % result.stderr)
-    if uuid:
-        result = run("status", uuid)
-        if result.returncode == 0 and "deleting" not in result.stdout:
-            problems.append("gc left it: %s" % result.stdout)
+    with looking:
+        problems += look(uuid, name)
     if problems:
         with lock:
             wrong.append(told + "; ".join(problems) + "\n" + read(uuid_file + ".err"))

@@ -7,10 +7,8 @@ if [ -z "${TRIPOD_TEST_NETNS-}" ] && [ "$(id -u)" = 0 ]; then
 	TRIPOD_TEST_NETNS=1 exec unshare --net --mount sh "$0"
 fi
 . tests/e2e/tap.sh
-need_root
-need_kvm
+. tests/e2e/passt.sh
 need_command python3
-need_command passt
 [ -x /usr/lib/cni/ptp ] || skip_all 'no CNI plugins'
 [ -c /dev/net/tun ] || skip_all 'no /dev/net/tun'
 : "${KILLS:=6}"
@@ -18,13 +16,6 @@ need_command passt
 mkdir -p /run/netns /var/lib/cni
 mount -t tmpfs tmpfs /run/netns
 mount -t tmpfs tmpfs /var/lib/cni
-ip link set lo up
-# passt wants a network to take its part in, if only one that leads nowhere
-ip link add outside type veth peer name inside
-ip address add 192.0.2.2/24 dev outside
-ip link set outside up
-ip link set inside up
-ip route add default via 192.0.2.1
 
 run_tripod prepare "$IMAGES/busybox.aci"
 is 'the image is in the store' "$status" 0

@@ -126,10 +126,8 @@ start()
 			--stage1-path="$2" --uuid-file-save="$WORK/$1" "$app" 2>/dev/null
 		echo $? >"$WORK/$1.status"
 	) &
-	for _ in $(seq 300); do
-		[ ! -s "$WORK/$1" ] || [ ! -s "$DATA/pods/run/$(cat "$WORK/$1")/pid" ] || return
-		sleep 0.1
-	done
+	wait_for test -s "$WORK/$1"
+	wait_for test -s "$DATA/pods/run/$(cat "$WORK/$1")/pid"
 }
 
 run_tripod stop

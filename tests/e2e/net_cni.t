@@ -160,8 +160,7 @@ END
 is 'and a UDP port' "$got" echo
 wait "$publisher"
 is 'the pod that served ends when it is done' "$(cat "$WORK/publisher")" 0
-traces >"$WORK/after"
-is 'links, routes, rules, namespaces and leases are back' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
+no_traces 'links, routes, rules, namespaces and leases are back'
 
 # Plugins that do not do.
 pod run --net=nonesuch "$BOX" --exec=/bin/true
@@ -177,8 +176,7 @@ pod run --net=default,sleeps "$BOX" --exec=/bin/true
 like 'a plugin that hangs is not waited for for ever' "$status $(last)" '254 .*plugin sleeps did not end'
 is 'DEL is called for each, once' "$(tr '\n' ' ' <"$WORK/plugins")" \
 	'garbage ADD garbage DEL fails ADD fails DEL sleeps ADD sleeps DEL '
-traces >"$WORK/after"
-is 'failures leave nothing' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
+no_traces 'failures leave nothing'
 
 # A VMM that is killed: who watches it cleans up.
 (
@@ -186,26 +184,14 @@ is 'failures leave nothing' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
 	echo "$status" >"$WORK/killed"
 ) &
 killed=$!
-tries=0
-pid=
-while [ -z "$pid" ] && [ $tries -lt $((LIMIT * 10)) ]; do
-	sleep 0.1
-	tries=$((tries + 1))
+has_pid()
+{
 	pid=$(cat "$DATA/pods/run/$(cat "$WORK/uuid3" 2>/dev/null)/pid" 2>/dev/null)
-done
+	[ -n "$pid" ]
+}
+wait_for has_pid || bail 'the pod does not start'
 kill -KILL "$pid"
 wait "$killed"
-tries=0
-while traces >"$WORK/after" && ! cmp -s "$WORK/before" "$WORK/after" && [ $tries -lt $((LIMIT * 10)) ]; do
-	sleep 0.1
-	tries=$((tries + 1))
-done
-is 'a killed VMM leaves nothing either' "$(cat "$WORK/after")" "$(cat "$WORK/before")"
+no_traces_soon 'a killed VMM leaves nothing either'
 
-kill "$peer"
-wait "$peer" 2>/dev/null
-pod gc --grace-period=0s
-is 'gc ends well' "$status" 0
-is 'and no pod is left' "$(find "$DATA"/pods/*/* 2>/dev/null)" ''
-no_leaks 'no process and no mount is left'
-done_testing
+end_network "$peer"

@@ -56,12 +56,7 @@ TRIPOD_TEST=$WORK ip netns exec outside busybox httpd -f -p 10.80.0.1:80 -h "$WO
 servers="$servers $!"
 TRIPOD_TEST=$WORK /usr/lib/cni/dhcp daemon >"$WORK/dhcp" 2>&1 &
 servers="$servers $!"
-tries=0
-until [ -S /run/cni/dhcp.sock ]; do
-	[ $tries -lt 600 ] || bail "the DHCP client does not run: $(cat "$WORK/dhcp")"
-	tries=$((tries + 1))
-	sleep 0.1
-done
+wait_for test -S /run/cni/dhcp.sock || bail "the DHCP client does not run: $(cat "$WORK/dhcp")"
 
 # what firewall and bandwidth have made
 rules()
@@ -88,12 +83,11 @@ before="$(ip -o link | wc -l) $(rules) $(shapers)"
 	echo "$status" >"$WORK/status"
 ) &
 pod=$!
-tries=0
-until grep -qs '^up' "$WORK/out" || [ -e "$WORK/status" ]; do
-	[ $tries -lt $((LIMIT * 10)) ] || break
-	tries=$((tries + 1))
-	sleep 0.1
-done
+is_up()
+{
+	has_line "$WORK/out" '^up' || [ -e "$WORK/status" ]
+}
+wait_for is_up
 out=$(cat "$WORK/out")
 like 'macvlan and dhcp: the address is the one the server leased' "$out" 'inet 10\.80\.0\.50/24'
 like 'with its route' "$out" '^default via 10\.80\.0\.1 dev eth0'
@@ -102,7 +96,7 @@ like 'tuning: the MTU is the one asked for' "$out" '^1400$'
 like 'and the MAC' "$out" '^02:11:22:33:44:55$'
 like 'firewall: the pod has rules' "$(rules)" '^[1-9]'
 is 'bandwidth: it is shaped in both directions' "$(shapers)" 2
-is 'and reached all the same' "$(curl -s --max-time 60 http://10.81.0.9/)" 'from the pod'
+is 'and reached all the same' "$(curl -s --max-time "$LIMIT" http://10.81.0.9/)" 'from the pod'
 run "$TRIPOD" --dir="$DATA" status "$(cat "$WORK/uuid")"
 like 'status shows the addresses' "$out" 'lan:ip4=10\.80\.0\.50, *chain:ip4=10\.81\.0\.9'
 run "$TRIPOD" --dir="$DATA" stop "$(cat "$WORK/uuid")"
@@ -111,11 +105,5 @@ wait "$pod"
 is 'links, rules and shapers are gone' "$(ip -o link | wc -l) $(rules) $(shapers)" "$before"
 like 'DHCP: the lease is given back' "$(cat "$WORK/dhcp")" 'releasing lease'
 is 'host-local: so is the other' "$(find /var/lib/cni/networks -name '10.*')" ''
-for server in $servers; do
-	kill "$server"
-	wait "$server" 2>/dev/null
-done
-run "$TRIPOD" --dir="$DATA" gc --grace-period=0s
-is 'gc ends well' "$status" 0
-no_leaks 'no process and no mount is left'
-done_testing
+# shellcheck disable=SC2086 # a word each
+end_network $servers

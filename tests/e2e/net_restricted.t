@@ -29,16 +29,6 @@ ip -n other route add default via 172.31.0.1
 sysctl -q -w net.ipv4.ip_forward=1
 
 spoof="env TRIPOD_TEST=$WORK python3 tests/e2e/net_spoof.py"
-# wait_for FILE ERE: until a line of the file matches
-wait_for()
-{
-	tries=0
-	until grep -Eqs "$2" "$1"; do
-		[ $tries -lt $((LIMIT * 10)) ] || return 1
-		tries=$((tries + 1))
-		sleep 0.1
-	done
-}
 
 $spoof serve "$WORK/host" &
 servers=$!
@@ -49,7 +39,7 @@ servers="$servers $!"
 ip netns exec other $spoof serve "$WORK/other" &
 servers="$servers $!"
 for where in host outside other; do
-	wait_for "$WORK/$where" ready || bail "no server $where"
+	wait_for has_line "$WORK/$where" ready || bail "no server $where"
 done
 ok 'the neighbour and the other pod reach each other through the host' \
 	ip netns exec other bash -c 'exec 3<>/dev/tcp/192.0.2.2/8080'
@@ -73,23 +63,19 @@ http.server.HTTPServer(("", 80), http.server.SimpleHTTPRequestHandler).serve_for
 		attack 172.31.0.50 172.31.0.1 192.0.2.1 192.0.2.2 172.31.0.99
 ) &
 pod=$!
-tries=0
-until veth=$(ip route show 172.31.0.50 | sed -n 's/.* dev \([^ ]*\) .*/\1/p') && [ -n "$veth" ]; do
-	[ $tries -lt $((LIMIT * 10)) ] || bail "no pod: $(tail -n 3 "$WORK/err")"
-	tries=$((tries + 1))
-	sleep 0.1
-done
+is_linked()
+{
+	veth=$(ip route show 172.31.0.50 | sed -n 's/.* dev \([^ ]*\) .*/\1/p')
+	[ -n "$veth" ]
+}
+wait_for is_linked || bail "no pod: $(tail -n 3 "$WORK/err")"
 $spoof sniff "$WORK/wire" "$veth" &
 sniffer=$!
-wait_for "$WORK/wire" ready
+wait_for has_line "$WORK/wire" ready || bail 'nobody looks at the wire'
 # the host may come to the pod
-tries=0
-until timeout 5 bash -c 'exec 3<>/dev/tcp/172.31.0.50/81' 2>/dev/null; do
-	[ $tries -lt $((LIMIT * 2)) ] || bail "the pod does not listen: $(tail -n 3 "$WORK/err")"
-	tries=$((tries + 1))
-	sleep 0.5
-done
-wait_for "$WORK/out" '^done'
+wait_for timeout 5 bash -c 'exec 3<>/dev/tcp/172.31.0.50/81' 2>/dev/null ||
+	bail "the pod does not listen: $(tail -n 3 "$WORK/err")"
+wait_for has_line "$WORK/out" '^done'
 for target in gateway host outside other; do
 	like "the pod does not get to $target" "$(cat "$WORK/out")" "^$target nothing\$"
 done
@@ -100,9 +86,9 @@ hex()
 {
 	printf %s "$1" | od -An -tx1 | tr -d ' \n'
 }
-# "may pass" is the pod's own frame to everybody, sent after and between the forged ones
-wait_for "$WORK/wire" "$(hex 'may pass')"
-like 'its own frames are on its wire' "$(cat "$WORK/wire")" "$(hex 'may pass')"
+# "the last one" is the pod's own frame to everybody, sent after all the forged ones
+wait_for has_line "$WORK/wire" "$(hex 'the last one')"
+like 'its own frames are on its wire' "$(cat "$WORK/wire")" "$(hex 'the last one')"
 own=$(ip -n "cni-$(cat "$WORK/uuid")" link show eth0 | sed -n 's/.*ether \([0-9a-f:]*\).*/\1/p' | tr -d :)
 is 'none has another MAC' "$(grep -v ready "$WORK/wire" | grep -v "^.\{12\}$own")" ''
 is 'none is anything but ARP, IPv4 and IPv6' \
@@ -131,19 +117,7 @@ ok 'nor from another pod' \
 like 'the rules name the pod' "$(iptables-save)" "tripod $(cat "$WORK/uuid")"
 kill -KILL "$(cat "$DATA/pods/run/$(cat "$WORK/uuid")/pid")"
 wait "$pod"
-wait "$sniffer"
-tries=0
-while traces >"$WORK/after" && ! cmp -s "$WORK/before" "$WORK/after" && [ $tries -lt $((LIMIT * 10)) ]; do
-	sleep 0.1
-	tries=$((tries + 1))
-done
-is 'links, routes, rules, namespaces and leases are back' "$(cat "$WORK/after")" \
-	"$(cat "$WORK/before")"
-for server in $servers; do
-	kill "$server"
-	wait "$server" 2>/dev/null
-done
-run "$TRIPOD" --dir="$DATA" gc --grace-period=0s
-is 'gc ends well' "$status" 0
-no_leaks 'no process and no mount is left'
-done_testing
+finish "$sniffer"
+no_traces_soon 'links, routes, rules, namespaces and leases are back'
+# shellcheck disable=SC2086
+end_network $servers

@@ -14,6 +14,7 @@ import sys
 
 PATIENCE = 2  # seconds for what is not to be answered
 CONTROL = b"may pass"
+LAST = b"the last one"
 FORGED = b"may not pass"
 
 
@@ -99,6 +100,7 @@ def attack(ip, gateway, host, outside, other):
             sock.sendto(FORGED, ("ff02::1", 8080, 0, 2))
         except OSError:
             pass
+    send(mac, 0x0800, udp4(ip, "255.255.255.255", LAST))
     print("done", flush=True)
 
 

@@ -6,17 +6,7 @@ if [ -z "${TRIPOD_TEST_NETNS-}" ] && [ "$(id -u)" = 0 ]; then
 	TRIPOD_TEST_NETNS=1 exec unshare --net sh "$0"
 fi
 . tests/e2e/tap.sh
-need_root
-need_kvm
-need_command passt
-
-ip link set lo up
-# passt wants a network to take its part in, if only one that leads nowhere
-ip link add outside type veth peer name inside
-ip address add 192.0.2.2/24 dev outside
-ip link set outside up
-ip link set inside up
-ip route add default via 192.0.2.1
+. tests/e2e/passt.sh
 ip address add 2001:db8::2/64 dev outside nodad
 ip -6 route add default via 2001:db8::1
 
@@ -50,7 +40,7 @@ as_user run --dns=10.0.2.2 --hosts-entry=10.9.8.7=nine "$BOX" --exec=/bin/sh -- 
 	ip route
 	cat /etc/resolv.conf /etc/hosts
 	tries=0
-	while ! ip address show dev eth0 | grep -q "inet6 2" && [ $tries -lt 300 ]; do
+	while ! ip address show dev eth0 | grep -q "inet6 2" && [ $tries -lt 900 ]; do
 		tries=$((tries + 1)); sleep 0.2
 	done
 	ip address show dev eth0 | grep -o "inet6 2[0-9a-f:/]*"'
@@ -115,19 +105,15 @@ like 'and has exited' "$out" '^state=exited$'
 	{ echo "$status"; echo "$out"; echo "$err"; } >"$WORK/lost"
 ) &
 losing=$!
-tries=0
-passt=
-while [ -z "$passt" ] && [ $tries -lt $((LIMIT * 10)) ]; do
-	sleep 0.1
-	tries=$((tries + 1))
+has_passt()
+{
 	pid=$(cat "$HOME"/.local/share/tripod/pods/run/"$(cat "$HOME/uuid2" 2>/dev/null)"/pid 2>/dev/null)
 	passt=${pid:+$(pgrep -P "$pid" passt)}
-done
+	[ -n "$passt" ]
+}
+wait_for has_passt
 # not before the app has its link
-while ! grep -q '^up' "$WORK/out" 2>/dev/null && [ $tries -lt $((LIMIT * 10)) ]; do
-	sleep 0.1
-	tries=$((tries + 1))
-done
+wait_for has_line "$WORK/out" '^up'
 ok 'passt is a child of the VMM' kill -KILL "$passt"
 wait "$losing"
 is 'the pod ends as its app says' "$(head -n 1 "$WORK/lost")" 0

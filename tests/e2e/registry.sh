@@ -17,15 +17,10 @@ make_ca()
 	cp "$WORK/ca.pem" "$WORK/certs/ca.crt"
 }
 
-# wait_for FILE ERE: until a line matches, 30 s at most
-wait_for()
+# listens LOG ERE: wait until a server says so
+listens()
 {
-	tries=0
-	until grep -Eq "$2" "$1" 2>/dev/null; do
-		tries=$((tries + 1))
-		[ $tries -lt 300 ] || bail "nothing in $1 matches $2: $(head -n 3 "$1")"
-		sleep 0.1
-	done
+	wait_for has_line "$1" "$2" || bail "nothing in $1 matches $2: $(head -n 3 "$1")"
 }
 
 # registry_config NAME, the part about authorization on stdin
@@ -70,6 +65,6 @@ start_registry()
 	# it takes variables called REGISTRY_... for its configuration
 	env -u REGISTRY_AUTH_FILE TRIPOD_TEST="$WORK" docker-registry serve "$WORK/$1.yml" \
 		>"$WORK/$1.log" 2>&1 </dev/null &
-	wait_for "$WORK/$1.log" 'listening on 127'
+	listens "$WORK/$1.log" 'listening on 127'
 	REGISTRY=$(sed -n 's/.*listening on \(127\.0\.0\.1:[0-9]*\).*/\1/p' "$WORK/$1.log")
 }

@@ -228,19 +228,18 @@ unset CONTAINERS_REGISTRIES_CONF
 
 port=${REGISTRY##*:}
 TRIPOD_TEST=$WORK python3 tests/narrow.py "$port" 6291456 >"$WORK/narrow.log" &
-wait_for "$WORK/narrow.log" '^port'
+listens "$WORK/narrow.log" '^port'
 narrow=127.0.0.1:$(sed -n 's/^port //p' "$WORK/narrow.log")
 login "$narrow" user:pass:word
 DATA=$WORK/broken
 TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image fetch \
 	"docker://$narrow/test/app:v1" >/dev/null 2>&1 &
 pid=$!
-tries=0
-until part=$(find "$DATA/cas" -name 'blob-*.part' -size +4M) && [ -n "$part" ]; do
-	tries=$((tries + 1))
-	[ $tries -lt 300 ] || break
-	sleep 0.1
-done 2>/dev/null
+loads()
+{
+	part=$(find "$DATA/cas" -name 'blob-*.part' -size +4M 2>/dev/null) && [ -n "$part" ]
+}
+wait_for loads
 kill -KILL $pid
 wait $pid 2>/dev/null
 unlike 'a download that is killed leaves what it has' "$part" '^$'
@@ -257,7 +256,7 @@ DATA=$WORK/data
 
 TRIPOD_TEST=$WORK python3 tests/token_server.py "$WORK/ca.pem" "$WORK/key.pem" \
 	>"$WORK/token.log" &
-wait_for "$WORK/token.log" '^port'
+listens "$WORK/token.log" '^port'
 TOKEN_REALM=https://localhost:$(sed -n 's/^port //p' "$WORK/token.log")/auth
 start_registry tokens token
 ok 'skopeo pushes with a token' push "oci:$layout:app" test/app:v1

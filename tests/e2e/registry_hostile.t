@@ -10,12 +10,7 @@ mkdir "$HOME" "$WORK/server"
 mkfifo "$WORK/stdin"
 TRIPOD_TEST=$WORK python3 tests/httpd.py "$WORK/server" <"$WORK/stdin" >"$WORK/ports" &
 exec 9>"$WORK/stdin"
-tries=0
-until [ -s "$WORK/ports" ]; do
-	tries=$((tries + 1))
-	[ $tries -lt 300 ] || bail 'the server does not start'
-	sleep 0.1
-done
+wait_for test -s "$WORK/ports" || bail 'the server does not start'
 read -r http other https <"$WORK/ports"
 registry=127.0.0.1:$https
 printf '{"auths": {"%s": {"auth": "%s"}}}\n' "$registry" "$(printf user:pass:word | base64)" \

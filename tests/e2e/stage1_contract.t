@@ -92,11 +92,8 @@ EOM
 "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --stage1-path="$WORK/slow.aci" \
 	--uuid-file-save="$WORK/slow" "$app" --hostname=h 2>"$WORK/slow.err" &
 slow=$!
-for _ in $(seq 300); do # until the pod is there
-	[ ! -s "$WORK/slow" ] || break
-	sleep 0.1
-done
-run_tripod status --wait-ready=20s --uuid-file="$WORK/slow"
+wait_for test -s "$WORK/slow"
+run_tripod status --wait-ready="${LIMIT}s" --uuid-file="$WORK/slow"
 is 'status --wait-ready waits for the supervisor' "$status" 0
 like 'a pod whose lock is held runs' "$out" '^state=running$'
 is "the process is the caller's child itself" "$(cat "/proc/$slow/comm")" sleep

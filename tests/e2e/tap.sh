@@ -164,6 +164,35 @@ run()
 	err=$(tr -d '\0' <"$WORK/err" | head -c 65536)
 }
 
+# wait_for COMMAND...: until it succeeds, LIMIT seconds at the most
+wait_for()
+{
+	wait_tries=0
+	until "$@"; do
+		wait_tries=$((wait_tries + 1))
+		[ $wait_tries -lt $((LIMIT * 10)) ] || return 1
+		sleep 0.1
+	done
+}
+
+# has_line FILE ERE: for wait_for; the file may not be there yet
+has_line()
+{
+	grep -Eqs -- "$2" "$1"
+}
+
+has_ended()
+{
+	! has_line "/proc/$1/status" '^State:.[^XZ]'
+}
+
+# finish PID: wait for what was started with &; its status is $?, 137 when LIMIT seconds were too few
+finish()
+{
+	wait_for has_ended "$1" || kill -KILL "$1"
+	wait "$1"
+}
+
 # $err without the warning that --insecure-options=image causes
 unwarned()
 {

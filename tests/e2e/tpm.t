@@ -42,7 +42,7 @@ TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=non
 	"$busybox" --name=other --exec=/bin/sh -- -c "$(cat "$WORK/other")" \
 	>"$WORK/out" 2>"$WORK/err" </dev/null &
 launcher=$!
-wait_for()
+printed()
 {
 	n=0
 	until grep -qs "$1" "$WORK/out"; do
@@ -51,7 +51,7 @@ wait_for()
 		sleep 0.1
 	done
 }
-wait_for traffic
+printed traffic
 pod=$DATA/pods/run/$(cat "$WORK/uuid")
 cp "$pod/measurements" "$WORK/log"
 
@@ -82,7 +82,7 @@ leave.sendall(b"quote 00 1\nquote 01 1\n")
 leave.close()
 print("alive=" + ask("status")[0]["state"])
 END
-wait_for '^asks: end'
+printed '^asks: end'
 field()
 {
 	sed -n "s/^\(asks: \|other: \)*$1=//p" "$WORK/out" "$WORK/answers"

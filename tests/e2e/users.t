@@ -94,11 +94,7 @@ uuid=$out
 TRIPOD_TEST=$WORK timeout -k 5 "$LIMIT" "$TRIPOD" --dir="$DATA" run-prepared --net=none "$uuid" \
 	>"$WORK/stopped" 2>&1 </dev/null &
 pid=$!
-i=0
-until grep -q '^up' "$WORK/stopped" || [ $i -gt $((LIMIT * 10)) ]; do
-	sleep 0.1
-	i=$((i + 1))
-done
+wait_for has_line "$WORK/stopped" '^up'
 run_tripod stop "$uuid"
 status=0
 wait $pid || status=$?

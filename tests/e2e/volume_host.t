@@ -9,6 +9,7 @@ need_kvm
 need_command python3
 BOX=$IMAGES/busybox.aci
 MIB=${VOLUME_MIB:-8}
+LIMIT=$((LIMIT + MIB)) # a MiB each way takes well below a second on a busy machine
 
 rw=$WORK/rw
 mkdir -p "$rw/tree" "$WORK/ro/sub" "$WORK/target" "$WORK/outside"
@@ -107,11 +108,12 @@ is 'a volume that nobody mounts is part of the manifest' "$(changed more)" 15
 	echo "$status" >"$WORK/status"
 ) &
 pod=$!
-tries=0
-until [ -e "$rw/ready" ] || [ -e "$WORK/status" ] || [ $tries -ge $((LIMIT * 10)) ]; do
-	tries=$((tries + 1))
-	sleep 0.1
-done
+# is_there FILE: it is, or the pod has ended
+is_there()
+{
+	[ -e "$1" ] || [ -e "$WORK/status" ]
+}
+wait_for is_there "$rw/ready"
 
 # While it runs: what serves it
 vmm=$(cat "$DATA/pods/run/$(cat "$WORK/uuid")/pid" 2>/dev/null)
@@ -202,11 +204,7 @@ start_doomed()
 		echo "$status" >"$WORK/status"
 	) &
 	pod=$!
-	tries=0
-	until [ -e "$rw/up" ] || [ -e "$WORK/status" ] || [ $tries -ge $((LIMIT * 10)) ]; do
-		tries=$((tries + 1))
-		sleep 0.1
-	done
+	wait_for is_there "$rw/up"
 	vmm=$(cat "$DATA/pods/run/$(cat "$WORK/uuid")/pid")
 	outer=$(servers "$vmm")
 	inner=$(pgrep -P "$outer" -x virtiofsd)
@@ -223,11 +221,8 @@ no_leaks 'nothing is left'
 start_doomed
 kill -KILL "$vmm"
 wait "$pod"
-tries=0
-while { [ -d "/proc/$inner" ] || [ -d "/proc/$outer" ]; } && [ $tries -lt $((LIMIT * 10)) ]; do
-	tries=$((tries + 1))
-	sleep 0.1
-done
+wait_for has_ended "$inner"
+wait_for has_ended "$outer"
 no_leaks 'the servers end with their VMM'
 
 # Somebody without any privilege but /dev/kvm: what he may do, his pods may, and all they make is his.

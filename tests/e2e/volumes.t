@@ -53,7 +53,7 @@ while [ ! -e /shared/b ]; do sleep 0.05; done
 cat /shared/b'
 # shellcheck disable=SC2016
 b='
-while [ ! -e /own/place/a ]; do sleep 0.05; done
+while [ ! -s /own/place/a ]; do sleep 0.05; done # it is there before what is in it
 cat /own/place/a
 touch /x || echo "root: read-only"
 touch /ro/x || echo "ro: read-only"
@@ -133,7 +133,7 @@ id=$(printf '%s\n' "$out" | grep 'example.com/volumes' | cut -f1)
 name=$(printf '%s\n' "$out" | grep 'busybox' | cut -f2 | cut -d: -f1 | tr -d ' ')
 one='cat /data/seed; echo from one >/given/x; mkdir /given/m; mount -t tmpfs none /given/m; echo >/given/m/in;
 while [ ! -e /given/y ]; do sleep 0.05; done'
-two='while [ ! -e /v/x ]; do sleep 0.05; done; cat /v/x; while [ ! -e /v/m/in ]; do sleep 0.05; done;
+two='while [ ! -s /v/x ]; do sleep 0.05; done; cat /v/x; while [ ! -e /v/m/in ]; do sleep 0.05; done;
 echo mounts are seen; echo >/v/y'
 one=$(echo "$one" | tr '\n' ' ') two=$(echo "$two" | tr '\n' ' ')
 manifest()

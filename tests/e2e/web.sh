@@ -15,11 +15,7 @@ web()
 		-out "$WORK/tls.crt" 2>/dev/null
 	TRIPOD_TEST=$WORK python3 tests/e2e/web.py "$web_dir" "$WORK/requests" "$WORK/tls.crt" \
 		"$WORK/tls.key" >"$WORK/port" &
-	web_tries=0
-	while [ ! -s "$WORK/port" ] && [ $web_tries -lt 600 ]; do
-		sleep 0.1
-		web_tries=$((web_tries + 1))
-	done
+	wait_for test -s "$WORK/port" || bail 'there is no web'
 	unset HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy NO_PROXY no_proxy
 	http_proxy=http://127.0.0.1:$(cat "$WORK/port")
 	https_proxy=$http_proxy
