@@ -5,7 +5,8 @@
 #   tests/unit/test_NAME.c  a cmocka program, linked with every room's library and with the other
 #                           .c files of tests/unit
 #   tests/e2e/NAME.t        a POSIX sh script that speaks TAP (tap.sh has the words), run by prove
-#   tests/guest/NAME.c      a static program for e2e tests to run in a guest
+#   tests/guest/NAME.c      a static program for e2e tests to run in a guest, with what is in
+#                           tests/guest/NAME/
 #   tests/fuzz/fuzz_NAME.c  LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/NAME/
 #
 # tests/run records what a suite printed, tests/sum counts all of it and decides.
@@ -69,7 +70,10 @@ guest-programs: $(GUEST_PROGRAMS)
 $(GUEST_PROGRAMS): $(B)/%: $(O)/initrd-guest/%.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	$(Q)$(INIT_CC) $(INIT_LDFLAGS) -o $@ $<
+	$(Q)$(INIT_CC) $(INIT_LDFLAGS) -o $@ $^
+
+$(foreach p,$(GUEST_PROGRAMS),$(eval $(p): \
+	$(patsubst %.c,$(O)/initrd-guest/%.o,$(wildcard tests/guest/$(notdir $(p))/*.c))))
 
 $(O)/initrd-guest/tests/guest/%.o: tests/guest/%.c
 	@mkdir -p $(@D)

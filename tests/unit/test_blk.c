@@ -53,21 +53,25 @@ static int make_file(size_t len, uint8_t first, int flags)
 	return same;
 }
 
-static void make_disk(struct fixture *f, const struct blk_segment *segments, size_t n,
-		      bool writable)
+static void make_device(struct fixture *f, const struct blk_params *params)
 {
-	const struct blk_params params = {.name = "blk0",
-					  .serial = SERIAL,
-					  .segments = segments,
-					  .nsegments = n,
-					  .writable = writable};
 	struct error err = ERROR_INIT;
 
 	guest_init(&f->g);
-	assert_int_equal(blk_new(&params, &f->g.mem, &f->blk, &err), 0);
+	assert_int_equal(blk_new(params, &f->g.mem, &f->blk, &err), 0);
 	guest_start(&f->g, &f->blk->dev, UINT64_MAX);
 	f->data = guest_alloc(&f->g, MIB);
 	f->status = guest_alloc(&f->g, 1);
+}
+
+static void make_disk(struct fixture *f, const struct blk_segment *segments, size_t n,
+		      bool writable)
+{
+	make_device(f, &(struct blk_params){.name = "blk0",
+					    .serial = SERIAL,
+					    .segments = segments,
+					    .nsegments = n,
+					    .writable = writable});
 }
 
 /* [0, 5000) data from 10, zeroes, [12288, 16384) data from 100, [16384, 16884) data from 200 */
@@ -180,15 +184,9 @@ static void an_image_says_its_size_limits_and_that_it_is_read_only(void **state)
 
 static int setup_slot(void **state)
 {
-	const struct blk_params params = {.name = "blk0", .serial = "", .slot = true};
 	struct fixture *f = xcalloc(1, sizeof(*f));
-	struct error err = ERROR_INIT;
 
-	guest_init(&f->g);
-	assert_int_equal(blk_new(&params, &f->g.mem, &f->blk, &err), 0);
-	guest_start(&f->g, &f->blk->dev, UINT64_MAX);
-	f->data = guest_alloc(&f->g, MIB);
-	f->status = guest_alloc(&f->g, 1);
+	make_device(f, &(struct blk_params){.name = "blk0", .serial = "", .slot = true});
 	*state = f;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #define UUID  "01234567-89ab-cdef-0123-456789abcdef"
 #define OTHER "11111111-2222-3333-4444-555555555555"
 #define TOKEN "feedface"
+#define V1    "/" TOKEN "/acMetadata/v1"
 #define JSON  "application/json"
 #define EXPECTED                                                                                   \
 	"I%2BlGDJgCu6xouWlO%2F4qklkxA98WYBxUQ7Gl9eFG84kV3iXS4872S%2F2"                             \
@@ -93,7 +94,7 @@ static void ask(const struct metadata *md, enum mdhttp_method method, const char
 static void assert_get(const struct metadata *md, const char *path, const char *type,
 		       const char *body)
 {
-	cleanup_free char *whole = xasprintf("/" TOKEN "/acMetadata/v1%s", path);
+	cleanup_free char *whole = xasprintf(V1 "%s", path);
 	struct answer answer;
 
 	ask(md, MDHTTP_GET, whole, NULL, &answer);
@@ -154,60 +155,55 @@ static void annotations_that_are_not_there_are_null(void **state)
 	}
 }
 
-static void other_requests_have_their_status(void **state)
+static void what_is_asked_for_has_its_status(void **state)
 {
 	static const struct {
-		enum mdhttp_method method;
-		const char *path, *form;
 		int status;
-	} requests[] = {
-		{MDHTTP_GET, "/", NULL, 401},
-		{MDHTTP_GET, "/acMetadata/v1/pod/uuid", NULL, 401},
-		{MDHTTP_GET, "/feedfac/acMetadata/v1/pod/uuid", NULL, 401},
-		{MDHTTP_GET, "/feedfacf/acMetadata/v1/pod/uuid", NULL, 401},
-		{MDHTTP_POST, "/feedfacee/acMetadata/v1/pod/hmac/sign", "content=a", 401},
-		{MDHTTP_GET, "/feedface", NULL, 404},
-		{MDHTTP_GET, "/feedface/", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v2/pod/uuid", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/pod", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/uuid/", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/annotations/none", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/cache/image/id", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/db/image/manifest", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/db", NULL, 404},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/", NULL, 400},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps//image/id", NULL, 400},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/Web/image/id", NULL, 400},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/-web/image/id", NULL, 400},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/apps/a%20b/image/id", NULL, 400},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/uuid%00", NULL, 400},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/uuid%", NULL, 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/uuid", "a=b", 405},
-		{MDHTTP_OTHER, "/feedface/acMetadata/v1/pod/uuid", NULL, 405},
-		{MDHTTP_GET, "/feedface/acMetadata/v1/pod/hmac/sign", NULL, 405},
-		{MDHTTP_OTHER, "/feedface/acMetadata/v1/pod/hmac/verify", NULL, 405},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", NULL, 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", "", 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", "content=", 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/sign", "content=%4", 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
-		 "content=a&uuid=" UUID "&signature=AAAA", 403},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
-		 "content=a&uuid=" UUID "&signature=AAA", 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify", "content=a&uuid=" UUID,
-		 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
-		 "content=a&uuid=none&signature=AAAA", 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify", "content=a&signature=AAAA",
-		 400},
-		{MDHTTP_POST, "/feedface/acMetadata/v1/pod/hmac/verify",
-		 "content=&uuid=" UUID "&signature=AAAA", 400},
+		const char *paths[10];
+	} rows[] = {
+		{401,
+		 {"/", "/acMetadata/v1/pod/uuid", "/feedfac/acMetadata/v1/pod/uuid",
+		  "/feedfacf/acMetadata/v1/pod/uuid"}},
+		{404,
+		 {"/" TOKEN, "/" TOKEN "/", V1, "/" TOKEN "/acMetadata/v2/pod/uuid", V1 "/pod",
+		  V1 "/pod/uuid/", V1 "/pod/annotations/none", V1 "/apps/cache/image/id",
+		  V1 "/apps/db/image/manifest", V1 "/apps/db"}},
+		{400,
+		 {V1 "/apps/", V1 "/apps//image/id", V1 "/apps/Web/image/id",
+		  V1 "/apps/-web/image/id", V1 "/apps/a%20b/image/id", V1 "/pod/uuid%00",
+		  V1 "/pod/uuid%"}},
+		{405, {V1 "/pod/hmac/sign"}},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
-		assert_status(*state, requests[i].method, requests[i].path, requests[i].form,
-			      requests[i].status);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(rows[i].paths) && rows[i].paths[k]; k++)
+			assert_status(*state, MDHTTP_GET, rows[i].paths[k], NULL, rows[i].status);
+}
+
+static void other_methods_have_their_status(void **state)
+{
+	assert_status(*state, MDHTTP_POST, V1 "/pod/uuid", "a=b", 405);
+	assert_status(*state, MDHTTP_OTHER, V1 "/pod/uuid", NULL, 405);
+	assert_status(*state, MDHTTP_OTHER, V1 "/pod/hmac/verify", NULL, 405);
+	assert_status(*state, MDHTTP_POST, "/feedfacee/acMetadata/v1/pod/hmac/sign", "content=a",
+		      401);
+}
+
+static void forms_have_their_status(void **state)
+{
+	static const char *const signs[] = {NULL, "", "content=", "content=%4"};
+	static const char *const verifies[] = {
+		"content=a&uuid=" UUID "&signature=AAA", "content=a&uuid=" UUID,
+		"content=a&uuid=none&signature=AAAA",	 "content=a&signature=AAAA",
+		"content=&uuid=" UUID "&signature=AAAA",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
+		assert_status(*state, MDHTTP_POST, V1 "/pod/hmac/sign", signs[i], 400);
+	for (size_t i = 0; i < ARRAY_SIZE(verifies); i++)
+		assert_status(*state, MDHTTP_POST, V1 "/pod/hmac/verify", verifies[i], 400);
+	assert_status(*state, MDHTTP_POST, V1 "/pod/hmac/verify",
+		      "content=a&uuid=" UUID "&signature=AAAA", 403);
 }
 
 /* What sign says of a content that needs no encoding, with '+' of base64 fit for a form. */
@@ -217,7 +213,7 @@ static char *sign(const struct metadata *md, const char *content)
 	cleanup_str struct str encoded = STR_INIT;
 	struct answer answer;
 
-	ask(md, MDHTTP_POST, "/" TOKEN "/acMetadata/v1/pod/hmac/sign", form, &answer);
+	ask(md, MDHTTP_POST, V1 "/pod/hmac/sign", form, &answer);
 	assert_int_equal(answer.status, 200);
 	assert_string_equal(answer.type, TEXT);
 	for (const char *p = answer.body; *p; p++)
@@ -232,7 +228,7 @@ static void assert_verdict(const struct metadata *md, const char *content, const
 	cleanup_free char *form =
 		xasprintf("content=%s&uuid=%s&signature=%s", content, uuid, signature);
 
-	assert_status(md, MDHTTP_POST, "/" TOKEN "/acMetadata/v1/pod/hmac/verify", form, status);
+	assert_status(md, MDHTTP_POST, V1 "/pod/hmac/verify", form, status);
 }
 
 static void a_signature_is_the_pods_and_the_contents(void **state)
@@ -359,7 +355,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_pods_annotations_of_an_app_are_over_the_images,
 						setup, teardown),
 		cmocka_unit_test(annotations_that_are_not_there_are_null),
-		cmocka_unit_test_setup_teardown(other_requests_have_their_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_asked_for_has_its_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_methods_have_their_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(forms_have_their_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signature_is_the_pods_and_the_contents, setup,
 						teardown),
 		cmocka_unit_test(manifests_of_no_sense_are_refused),

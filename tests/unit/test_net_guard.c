@@ -68,6 +68,8 @@ static void compare(const struct net_guard *guard, const struct kernel *kernel,
 	*ret_allowed += want;
 }
 
+#define KINDS 5
+
 /* A frame the guard allows, of each kind. Returns its length. */
 static size_t make(const struct net_guard *guard, unsigned kind, uint8_t frame[FRAME_MAX])
 {
@@ -102,104 +104,117 @@ static size_t make(const struct net_guard *guard, unsigned kind, uint8_t frame[F
 	return 74;
 }
 
+/* What the tests below make of a frame the guard allows, and what comes of it. */
+struct count {
+	unsigned asked, allowed, seed;
+};
+
+typedef void variation(const struct net_guard *guard, const struct kernel *kernel,
+		       uint8_t frame[FRAME_MAX], size_t len, struct count *count);
+
+static void vary(const struct net_guard *guard, variation *change, struct count *count)
+{
+	struct kernel kernel;
+
+	load(guard, &kernel);
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		uint8_t frame[FRAME_MAX];
+		size_t len = make(guard, kind, frame);
+
+		change(guard, &kernel, frame, len, count);
+	}
+	close(kernel.in);
+	close(kernel.out);
+}
+
+static struct count vary_all(variation *change)
+{
+	struct count count = {.seed = 7};
+
+	for (size_t g = 0; g < ARRAY_SIZE(guards); g++)
+		vary(&guards[g], change, &count);
+	return count;
+}
+
+static void of_any_length(const struct net_guard *guard, const struct kernel *kernel,
+			  uint8_t frame[FRAME_MAX], size_t len, struct count *count)
+{
+	for (len = 1; len <= FRAME_MAX; len++)
+		compare(guard, kernel, frame, len, &count->allowed);
+}
+
 static void the_kernels_verdict_is_the_guards_for_frames_of_any_length(void **state)
 {
-	unsigned allowed = 0;
-
 	(void)state;
-	for (size_t g = 0; g < ARRAY_SIZE(guards); g++) {
-		struct kernel kernel;
-
-		load(&guards[g], &kernel);
-		for (unsigned kind = 0; kind < 5; kind++) {
-			uint8_t frame[FRAME_MAX];
-
-			make(&guards[g], kind, frame);
-			for (size_t len = 1; len <= FRAME_MAX; len++)
-				compare(&guards[g], &kernel, frame, len, &allowed);
-		}
-		close(kernel.in);
-		close(kernel.out);
-	}
-	assert_true(allowed > 500);
+	assert_true(vary_all(of_any_length).allowed > 500);
 }
 
 /* Each byte of what it looks at, changed to what it might take for something else. */
-static void the_kernels_verdict_is_the_guards_for_any_changed_byte(void **state)
+static void by_a_byte(const struct net_guard *guard, const struct kernel *kernel,
+		      uint8_t frame[FRAME_MAX], size_t len, struct count *count)
 {
 	static const uint8_t values[] = {0, 1, 2, 6, 43, 58, 60, 136, 0x80, 0xff};
-	unsigned allowed = 0, asked = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t was = frame[i];
+
+		for (size_t v = 0; v < ARRAY_SIZE(values); v++, count->asked++) {
+			frame[i] = values[v];
+			compare(guard, kernel, frame, len, &count->allowed);
+		}
+		frame[i] = was;
+	}
+}
+
+static void the_kernels_verdict_is_the_guards_for_any_changed_byte(void **state)
+{
+	struct count count = vary_all(by_a_byte);
 
 	(void)state;
-	for (size_t g = 0; g < ARRAY_SIZE(guards); g++) {
-		struct kernel kernel;
+	assert_true(count.allowed > 1000 && count.allowed < count.asked);
+}
 
-		load(&guards[g], &kernel);
-		for (unsigned kind = 0; kind < 5; kind++) {
-			uint8_t frame[FRAME_MAX];
-			size_t len = make(&guards[g], kind, frame);
+static void at_random(const struct net_guard *guard, const struct kernel *kernel,
+		      uint8_t frame[FRAME_MAX], size_t len, struct count *count)
+{
+	unsigned *seed = &count->seed;
 
-			for (size_t i = 0; i < len; i++) {
-				uint8_t was = frame[i];
+	for (unsigned n = 0; n < 4000; n++) {
+		uint8_t copy[FRAME_MAX];
+		size_t size = len;
 
-				for (size_t v = 0; v < ARRAY_SIZE(values); v++, asked++) {
-					frame[i] = values[v];
-					compare(&guards[g], &kernel, frame, len, &allowed);
-				}
-				frame[i] = was;
-			}
-		}
-		close(kernel.in);
-		close(kernel.out);
+		memcpy(copy, frame, FRAME_MAX);
+		for (int i = rand_r(seed) % 4; i > 0; i--)
+			copy[(unsigned)rand_r(seed) % len] = (uint8_t)rand_r(seed);
+		if (rand_r(seed) % 4 == 0)
+			size = (unsigned)rand_r(seed) % len + 1;
+		compare(guard, kernel, copy, size, &count->allowed);
 	}
-	assert_true(allowed > 1000 && allowed < asked);
 }
 
 static void the_kernels_verdict_is_the_guards_for_random_frames(void **state)
 {
-	unsigned allowed = 0, seed = 7;
-
 	(void)state;
-	for (size_t g = 0; g < ARRAY_SIZE(guards); g++) {
-		struct kernel kernel;
+	assert_true(vary_all(at_random).allowed > 1000);
+}
 
-		load(&guards[g], &kernel);
-		for (unsigned n = 0; n < 20000; n++) {
-			uint8_t frame[FRAME_MAX];
-			size_t len = make(&guards[g], n % 5, frame);
-
-			for (int i = rand_r(&seed) % 4; i > 0; i--)
-				frame[(unsigned)rand_r(&seed) % len] = (uint8_t)rand_r(&seed);
-			if (rand_r(&seed) % 4 == 0)
-				len = (unsigned)rand_r(&seed) % len + 1;
-			compare(&guards[g], &kernel, frame, len, &allowed);
-		}
-		close(kernel.in);
-		close(kernel.out);
-	}
-	assert_true(allowed > 1000);
+static void as_it_is(const struct net_guard *guard, const struct kernel *kernel,
+		     uint8_t frame[FRAME_MAX], size_t len, struct count *count)
+{
+	compare(guard, kernel, frame, len, &count->allowed);
 }
 
 static void the_largest_guard_has_room(void **state)
 {
 	struct net_guard guard = {
 		.addresses = true, .nip4 = NET_GUARD_ADDRS, .nip6 = NET_GUARD_ADDRS};
-	struct kernel kernel;
+	struct count count = {.allowed = 0};
 
 	(void)state;
 	for (unsigned i = 0; i < NET_GUARD_ADDRS; i++)
 		guard.ip4[i][0] = guard.ip6[i][0] = (uint8_t)(i + 1);
-	load(&guard, &kernel);
-	for (unsigned kind = 0; kind < 5; kind++) {
-		uint8_t frame[FRAME_MAX];
-		size_t len = make(&guard, kind, frame);
-		unsigned allowed = 0;
-
-		compare(&guard, &kernel, frame, len, &allowed);
-		assert_int_equal(allowed, 1);
-	}
-	close(kernel.in);
-	close(kernel.out);
+	vary(&guard, as_it_is, &count);
+	assert_int_equal(count.allowed, KINDS);
 }
 
 int main(void)

@@ -49,6 +49,18 @@ static void names_become_paths_as_sysctl8_has_it(void **state)
 	}
 }
 
+static void refuse_names(const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		cleanup_free char *text = xasprintf(ISOLATOR("{\"%s\":\"1\"}"), names[i]);
+		cleanup_strv struct strv ret = STRV_INIT;
+		struct error err = ERROR_INIT;
+
+		if (parse(text, &ret, &err) == 0)
+			fail_msg("\"%s\" can be set, as %s", names[i], ret.v[0]);
+	}
+}
+
 static void what_reaches_beyond_the_apps_can_not_be_set(void **state)
 {
 	static const char *const names[] = {
@@ -70,14 +82,7 @@ static void what_reaches_beyond_the_apps_can_not_be_set(void **state)
 	};
 	(void)state;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		cleanup_free char *text = xasprintf(ISOLATOR("{\"%s\":\"1\"}"), names[i]);
-		cleanup_strv struct strv ret = STRV_INIT;
-		struct error err = ERROR_INIT;
-
-		if (parse(text, &ret, &err) == 0)
-			fail_msg("%s can be set", names[i]);
-	}
+	refuse_names(names, ARRAY_SIZE(names));
 }
 
 static void names_that_lead_elsewhere_are_refused(void **state)
@@ -95,14 +100,7 @@ static void names_that_lead_elsewhere_are_refused(void **state)
 	};
 	(void)state;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		cleanup_free char *text = xasprintf(ISOLATOR("{\"%s\":\"1\"}"), names[i]);
-		cleanup_strv struct strv ret = STRV_INIT;
-		struct error err = ERROR_INIT;
-
-		if (parse(text, &ret, &err) == 0)
-			fail_msg("\"%s\" is taken as %s", names[i], ret.v[0]);
-	}
+	refuse_names(names, ARRAY_SIZE(names));
 }
 
 static void values_that_are_no_text_are_refused(void **state)
