@@ -30,6 +30,8 @@ static int take_pod(struct launch *launch, const char *text, struct error *err)
 				 pod_state(launch->pod.where, pod_is_locked(&launch->pod)));
 	/* before the lock is taken: looking whether there is one would give it back */
 	r = pod_info_read(&launch->pod, &info, err);
+	launch->prepared = true;
+	launch->manifest = json_object_get(info.manifest);
 	launch->napps = info.napps;
 	if (r == 0)
 		r = launch_check_run(launch, info.napps, err);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/json.h"
 #include "common/quantity.h"
 #include "common/util.h"
 #include "stage0/ext4.h"
@@ -46,15 +45,6 @@ int disk_options_check(const struct disk_options *options, struct error *err)
 	return options->rate ? rate_parse(&disk_rate, options->rate, rates, err) : 0;
 }
 
-static int read_manifest(const struct pod *pod, struct json_object **ret, struct error *err)
-{
-	cleanup_free char *text = NULL;
-	size_t len;
-	int r = pod_read(pod, "pod", JSON_SIZE_MAX, &text, &len, err);
-
-	return r < 0 ? r : json_parse(text, len, "pod manifest", ret, err);
-}
-
 static bool entry_is(struct json_object *list, size_t i, const char *key, const char *value)
 {
 	struct json_object *entry = json_object_array_get_idx(list, i), *found = NULL;
@@ -82,9 +72,9 @@ static bool writes(struct json_object *manifest, struct error *err)
 	return n == 0;
 }
 
-int disk_write(const struct disk_options *options, const struct pod *pod, struct error *err)
+int disk_write(const struct disk_options *options, const struct pod *pod,
+	       struct json_object *manifest, struct error *err)
 {
-	cleanup_json struct json_object *manifest = NULL;
 	cleanup_free char *line = NULL;
 	struct error ignored = ERROR_INIT;
 	uint64_t size;
@@ -94,8 +84,6 @@ int disk_write(const struct disk_options *options, const struct pod *pod, struct
 	if (r < 0 || strcmp(options->rw, "disk") != 0)
 		return r;
 	r = parse_size(options->size ? options->size : DISK_SIZE_DEFAULT, &size, err);
-	if (r == 0)
-		r = read_manifest(pod, &manifest, err);
 	if (r < 0 || !writes(manifest, &ignored))
 		return r;
 	line = xasprintf("%llu\n", (unsigned long long)size);
@@ -123,9 +111,8 @@ static void list_dirs(struct json_object *manifest, struct strv *ret)
 	}
 }
 
-int disk_make(const struct pod *pod, struct error *err)
+int disk_make(const struct pod *pod, struct json_object *manifest, struct error *err)
 {
-	cleanup_json struct json_object *manifest = NULL;
 	cleanup_strv struct strv dirs = STRV_INIT;
 	cleanup_free char *text = NULL;
 	unsigned long long size = 0;
@@ -137,8 +124,6 @@ int disk_make(const struct pod *pod, struct error *err)
 	if (faccessat(pod->fd, DISK_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return 0;
 	r = pod_read(pod, DISK_FILE, NUMBER_MAX, &text, &len, err);
-	if (r == 0)
-		r = read_manifest(pod, &manifest, err);
 	if (r < 0)
 		return r;
 	text[strcspn(text, "\n")] = '\0';

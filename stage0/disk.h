@@ -3,6 +3,7 @@
 #define STAGE0_DISK_H
 
 #include "common/error.h"
+#include "common/json.h"
 #include "stage0/pod.h"
 
 /*
@@ -23,14 +24,16 @@ int disk_options_check(const struct disk_options *options, struct error *err)
 	__attribute__((nonnull));
 
 /*
- * Say in the prepared pod's directory how large its disk is, if it has one: some app writes, or may
- * come later, or a volume is empty at first. Replaces what a launch that failed may have left.
+ * Say in the directory of the prepared pod of that manifest how large its disk is, if it has one: some
+ * app writes, or may come later, or a volume is empty at first. Replaces what a launch that failed may
+ * have left.
  */
-int disk_write(const struct disk_options *options, const struct pod *pod, struct error *err)
-	__attribute__((nonnull));
+int disk_write(const struct disk_options *options, const struct pod *pod,
+	       struct json_object *manifest, struct error *err) __attribute__((nonnull));
 
 /* Make the disk that disk_write() has promised. */
-int disk_make(const struct pod *pod, struct error *err) __attribute__((nonnull));
+int disk_make(const struct pod *pod, struct json_object *manifest, struct error *err)
+	__attribute__((nonnull));
 
 #define DISK_FILE  "disk"     /* in the pod's directory: its size */
 #define DISK_IMAGE "disk.img" /* likewise: itself */

@@ -401,7 +401,7 @@ static int how_to_run(struct launch *launch, const char *hostname, struct stage1
 	if (r == 0)
 		r = pod_tpm_write(&opts->tpm, &launch->pods, &launch->pod, err);
 	if (r == 0 && opts->disk.rw && stage1_takes_disks(launch->stage1.manifest))
-		r = disk_write(&opts->disk, &launch->pod, err);
+		r = disk_write(&opts->disk, &launch->pod, launch->manifest, err);
 	if (r == 0)
 		r = rate_write(&net_rate, opts->net_rate, &launch->pod, err);
 	ret->dns_mode = launch->dns.mode;
@@ -429,8 +429,9 @@ int launch_measure(struct launch *launch, const struct stage1_host *host, char *
 static int record(struct launch *launch, const struct strv *argv, struct error *err)
 {
 	cleanup_free char *warning = NULL;
-	int r = pod_tpm_record(&launch->opts->tpm, &launch->pods, &launch->pod, launch->manifest,
-			       argv, &warning, err);
+	struct json_object *manifest = launch->prepared ? NULL : launch->manifest;
+	int r = pod_tpm_record(&launch->opts->tpm, &launch->pods, &launch->pod, manifest, argv,
+			       &warning, err);
 
 	if (warning)
 		log_warn("%s", warning);
@@ -446,13 +447,13 @@ int launch_exec(struct launch *launch, struct error *err)
 
 	if (launch->napps == 0 && !launch->sandbox)
 		return error_set(err, -EINVAL, "pod must contain at least one application");
-	r = launch->manifest ? volumes_check_sources(launch->manifest, err) : 0;
+	r = volumes_check_sources(launch->manifest, err);
 	if (r == 0)
 		r = how_to_run(launch, hostname, &how, err);
 	if (r == 0 && how.mds_token)
 		r = mds_register(&launch->pods, &launch->pod, err);
 	if (r == 0)
-		r = disk_make(&launch->pod, err);
+		r = disk_make(&launch->pod, launch->manifest, err);
 	if (r == 0)
 		r = pod_move(&launch->pods, &launch->pod, POD_RUN, err);
 	if (r == 0)

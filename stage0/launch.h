@@ -56,7 +56,8 @@ extern const struct option launch_run_options[];    /* of those whose apps are t
 
 struct launch {
 	struct globals *globals;
-	bool sandbox; /* the pod is mutable and begins without apps */
+	bool sandbox;  /* the pod is mutable and begins without apps */
+	bool prepared; /* it was there before, and so was its manifest */
 	struct launch_options *opts;
 	struct image_list images;
 	struct pod_request request;
@@ -105,8 +106,8 @@ int launch_measure(struct launch *launch, const struct stage1_host *host, char *
 		   size_t *ret_len, struct error *err) __attribute__((nonnull));
 
 /*
- * Move the locked pod to run and become its stage1, whose manifest is in launch->stage1. Returns
- * only to fail.
+ * Move the locked pod to run and become its stage1; both their manifests are in launch. Returns only
+ * to fail.
  */
 int launch_exec(struct launch *launch, struct error *err) __attribute__((nonnull));
 

@@ -29,6 +29,15 @@ refuses 'a mount of no volume, of an app' 'no volume "w" to mount at "/w"' \
 	"$IMAGES/busybox.aci" --mount volume=w,target=/w
 refuses 'a source that is not there' 'Failed to stat .*/gone: No such file or directory' \
 	--volume "v,kind=host,source=$WORK/gone" "$IMAGES/busybox.aci" --mount volume=v,target=/v
+mkdir "$WORK/gone"
+run_tripod prepare --volume "v,kind=host,source=$WORK/gone" "$IMAGES/busybox.aci" \
+	--mount volume=v,target=/v
+uuid=$out
+rmdir "$WORK/gone"
+run_tripod run-prepared "$uuid"
+like 'a source that has gone since is refused' "$status $err" '^254 .*Failed to stat .*/gone:'
+run_tripod status "$uuid"
+like 'and the pod stays prepared' "$out" '^state=prepared'
 
 # One pod. a's image is as if converted from Docker's; b's root is read only.
 # shellcheck disable=SC2016 # for the shell in the pod
