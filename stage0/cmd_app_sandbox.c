@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* app sandbox: run a pod without apps, which can get some (rkt-behaviour 2.15). */
-#include "common/log.h"
-#include "common/util.h"
 #include "stage0/cmds.h"
 #include "stage0/launch.h"
 
@@ -33,21 +31,9 @@ static const struct option options[] = {
 static int run(struct globals *globals, void *opts, const struct strv *args)
 {
 	struct launch launch = LAUNCH_INIT(globals, opts);
-	struct error err = ERROR_INIT;
-	int status = EXIT_SANDBOX_FAILED;
 
 	launch.sandbox = true;
-	if (launch_parse(&launch, options, args, &err) < 0) {
-		log_error("%s", err.msg);
-	} else if (globals->help) {
-		usage_command(stdout, globals->prog, &cmd_app_sandbox);
-		status = 0;
-	} else {
-		launch_run(&launch, &err);
-		log_error("%s", err.msg);
-	}
-	launch_free(&launch);
-	return status;
+	return launch_command(&launch, &cmd_app_sandbox, args, launch_run, EXIT_SANDBOX_FAILED);
 }
 
 const struct command cmd_app_sandbox = {

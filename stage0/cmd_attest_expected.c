@@ -3,10 +3,6 @@
  * attest expected: a pod is prepared as for run, measured by its stage1 without being started, and
  * removed again.
  */
-#include <fcntl.h>
-
-#include "common/file.h"
-#include "common/log.h"
 #include "common/util.h"
 #include "stage0/attest/expected.h"
 #include "stage0/cmds.h"
@@ -14,7 +10,7 @@
 #include "stage0/launch.h"
 
 struct expected_options {
-	struct launch_options launch; /* first: launch_parse() is given it */
+	struct launch_options launch; /* first: its offsets are the options' */
 	char *host_kind;
 	char *host_cpus;
 };
@@ -33,17 +29,11 @@ static const struct option options[] = {
 	{.name = NULL},
 };
 
-static void discard_pod(struct launch *launch)
+static int measure(struct launch *launch, struct error *err)
 {
-	struct error err = ERROR_INIT;
-
-	if (pod_move(&launch->pods, &launch->pod, POD_GARBAGE, &err) < 0 ||
-	    pod_delete(&launch->pods, &launch->pod, &err) < 0)
-		log_warn("%s", err.msg);
-}
-
-static int measure(struct launch *launch, const struct stage1_host *host, struct error *err)
-{
+	const struct expected_options *given =
+		container_of(launch->opts, struct expected_options, launch);
+	const struct stage1_host host = {given->host_kind, given->host_cpus};
 	cleanup_json struct json_object *doc = NULL;
 	cleanup_free char *log = NULL;
 	size_t len;
@@ -55,8 +45,8 @@ static int measure(struct launch *launch, const struct stage1_host *host, struct
 		return r;
 	r = launch_prepare(launch, err);
 	if (r == 0)
-		r = launch_measure(launch, host, &log, &len, err);
-	discard_pod(launch);
+		r = launch_measure(launch, &host, &log, &len, err);
+	launch_discard(launch);
 	if (r == 0 && expected_from_log(log, len, &doc, err) < 0)
 		r = error_wrap(err, "stage1's measurement");
 	if (r == 0)
@@ -68,20 +58,8 @@ static int run(struct globals *globals, void *opts, const struct strv *args)
 {
 	struct expected_options *given = opts;
 	struct launch launch = LAUNCH_INIT(globals, &given->launch);
-	struct error err = ERROR_INIT;
-	int r = launch_parse(&launch, options, args, &err);
 
-	if (r == 0 && globals->help) {
-		usage_command(stdout, globals->prog, &cmd_attest_expected);
-	} else if (r == 0) {
-		const struct stage1_host host = {given->host_kind, given->host_cpus};
-
-		r = measure(&launch, &host, &err);
-	}
-	if (r < 0)
-		log_error("%s", err.msg);
-	launch_free(&launch);
-	return r < 0 ? EXIT_FAILED : 0;
+	return launch_command(&launch, &cmd_attest_expected, args, measure, EXIT_FAILED);
 }
 
 const struct command cmd_attest_expected = {

@@ -4,7 +4,6 @@
  * prepare, where list and status show it as an aborted one and gc finds it (rkt-behaviour 2.4).
  */
 #include "common/log.h"
-#include "common/util.h"
 #include "stage0/cmds.h"
 #include "stage0/launch.h"
 
@@ -19,8 +18,11 @@ static const struct option options[] = {
 
 static int prepare(struct launch *launch, struct error *err)
 {
-	int r = launch_open(launch, err);
+	int r;
 
+	if (launch->opts->quiet && !launch->globals->debug)
+		log_set_level(LOG_ERROR);
+	r = launch_open(launch, err);
 	if (r == 0)
 		r = launch_create(launch, err);
 	if (r == 0)
@@ -35,20 +37,8 @@ static int prepare(struct launch *launch, struct error *err)
 static int run(struct globals *globals, void *opts, const struct strv *args)
 {
 	struct launch launch = LAUNCH_INIT(globals, opts);
-	struct error err = ERROR_INIT;
-	int r = launch_parse(&launch, options, args, &err);
 
-	if (r == 0 && globals->help) {
-		usage_command(stdout, globals->prog, &cmd_prepare);
-	} else if (r == 0) {
-		if (launch.opts->quiet && !globals->debug)
-			log_set_level(LOG_ERROR);
-		r = prepare(&launch, &err);
-	}
-	if (r < 0)
-		log_error("%s", err.msg);
-	launch_free(&launch);
-	return r < 0 ? EXIT_FAILED : 0;
+	return launch_command(&launch, &cmd_prepare, args, prepare, EXIT_FAILED);
 }
 
 const struct command cmd_prepare = {

@@ -3,8 +3,6 @@
  * run: prepare a pod and run it. Until the exec, a failure takes the whole pod away again; after it,
  * the pod is stage1's, and stays behind as an exited pod for status, list and gc.
  */
-#include "common/log.h"
-#include "common/util.h"
 #include "stage0/cmds.h"
 #include "stage0/launch.h"
 
@@ -22,20 +20,8 @@ static const struct option options[] = {
 static int run(struct globals *globals, void *opts, const struct strv *args)
 {
 	struct launch launch = LAUNCH_INIT(globals, opts);
-	struct error err = ERROR_INIT;
-	int status = EXIT_FAILED;
 
-	if (launch_parse(&launch, options, args, &err) < 0) {
-		log_error("%s", err.msg);
-	} else if (globals->help) {
-		usage_command(stdout, globals->prog, &cmd_run);
-		status = 0;
-	} else {
-		launch_run(&launch, &err);
-		log_error("%s", err.msg);
-	}
-	launch_free(&launch);
-	return status;
+	return launch_command(&launch, &cmd_run, args, launch_run, EXIT_FAILED);
 }
 
 const struct command cmd_run = {

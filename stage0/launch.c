@@ -269,7 +269,11 @@ static int save_uuid(const char *path, const char *uuid, struct error *err)
 	return r < 0 ? error_wrap(err, "--uuid-file-save") : 0;
 }
 
-int launch_parse(struct launch *launch, const struct option *table, const struct strv *words,
+/*
+ * Read the words behind the command, table being its options, and check all that can be checked
+ * before anything is done. With globals->help set nothing is.
+ */
+static int parse(struct launch *launch, const struct option *table, const struct strv *words,
 		 struct error *err)
 {
 	const struct option_set sets[] = {{table, launch->opts}, {global_options, launch->globals}};
@@ -293,6 +297,22 @@ int launch_parse(struct launch *launch, const struct option *table, const struct
 	if (r == 0)
 		r = check_request(launch, err);
 	return r < 0 ? r : read_environment(launch, err);
+}
+
+int launch_command(struct launch *launch, const struct command *command, const struct strv *words,
+		   int (*steps)(struct launch *launch, struct error *err), int failed)
+{
+	struct error err = ERROR_INIT;
+	int r = parse(launch, command->options, words, &err);
+
+	if (r == 0 && launch->globals->help)
+		usage_command(stdout, launch->globals->prog, command);
+	else if (r == 0)
+		r = steps(launch, &err);
+	if (r < 0)
+		log_error("%s", err.msg);
+	launch_free(launch);
+	return r < 0 ? failed : 0;
 }
 
 int launch_open(struct launch *launch, struct error *err)
@@ -469,8 +489,7 @@ int launch_exec(struct launch *launch, struct error *err)
 	return stage1_exec(&launch->pods, &launch->pod, &argv, err);
 }
 
-/* A pod that never ran leaves nothing; what can not be removed now is gc's. */
-static void discard_pod(struct launch *launch)
+void launch_discard(struct launch *launch)
 {
 	struct error err = ERROR_INIT;
 
@@ -490,6 +509,6 @@ int launch_run(struct launch *launch, struct error *err)
 	r = launch_prepare(launch, err);
 	if (r == 0)
 		r = launch_exec(launch, err);
-	discard_pod(launch);
+	launch_discard(launch);
 	return r;
 }

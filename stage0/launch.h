@@ -80,11 +80,13 @@ struct launch {
 	}
 
 /*
- * Read the words behind the command, table being its options, and check all that can be checked
- * before anything is done. With globals->help set nothing is.
+ * A command that makes a pod: read the words behind it, check all that can be checked before anything
+ * is done, and go on with its steps; or show its usage, if that is asked for. What went wrong is said.
+ * launch is freed. Returns the exit status: failed, or 0.
  */
-int launch_parse(struct launch *launch, const struct option *table, const struct strv *words,
-		 struct error *err) __attribute__((nonnull));
+int launch_command(struct launch *launch, const struct command *command, const struct strv *words,
+		   int (*steps)(struct launch *launch, struct error *err), int failed)
+	__attribute__((nonnull));
 
 /* Open the pods and the store. */
 int launch_open(struct launch *launch, struct error *err) __attribute__((nonnull));
@@ -110,6 +112,9 @@ int launch_measure(struct launch *launch, const struct stage1_host *host, char *
  * to fail.
  */
 int launch_exec(struct launch *launch, struct error *err) __attribute__((nonnull));
+
+/* Take away a pod that never ran; what can not be removed now is gc's, and said. */
+void launch_discard(struct launch *launch) __attribute__((nonnull));
 
 /*
  * All of these steps from launch_open() on: make the pod and become its stage1. Returns only to fail;
