@@ -362,6 +362,16 @@ static int parse_and_run(struct globals *globals, const struct command *command,
 	return status;
 }
 
+/* The command of a group that word names. rkt has "image fetch", too, and does not show it. */
+static const struct command *find_member(const struct command *group, const char *word)
+{
+	bool ambiguous;
+
+	if (strcmp(group->name, "image") == 0 && strcmp(word, "fetch") == 0)
+		group = NULL;
+	return command_find(group, word, &ambiguous);
+}
+
 /* Find the command, in its group if it has one, and run it with the other words. */
 static int dispatch(struct globals *globals, char *const *words, size_t n)
 {
@@ -377,7 +387,7 @@ static int dispatch(struct globals *globals, char *const *words, size_t n)
 		return command_unknown(globals->prog, words[at], ambiguous);
 	if (!command->run) {
 		second = next_word(words, at + 1, n);
-		member = second < n ? command_find(command, words[second], &ambiguous) : NULL;
+		member = second < n ? find_member(command, words[second]) : NULL;
 		if (member)
 			command = member;
 	}

@@ -358,7 +358,7 @@ int launch_prepare(struct launch *launch, struct error *err)
  */
 static const char *networks(const struct launch *launch)
 {
-	if (launch->opts->net)
+	if (launch->opts->net && *launch->opts->net)
 		return launch->opts->net;
 	if (geteuid() == 0)
 		return "default";

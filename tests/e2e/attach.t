@@ -22,6 +22,8 @@ is 'a mode that is none is a usage error' "$status" 254
 	--exec=/bin/sh \
 	-- -c 'while read -r l; do [ "$l" != end ] || exit 0; echo "got $l"; echo "err $l" >&2; done' \
 	--- "$IMAGES/busybox.aci" --name=term --stdin=tty --stdout=tty --stderr=tty --exec=/bin/sh \
+	--- "$IMAGES/busybox.aci" --name=mute --stdin=null --stdout=null --exec=/bin/sh \
+	-- -c 'echo heard; read -r l || echo told >&2; exec sleep 10000' \
 	--- "$IMAGES/busybox.aci" --name=plain --exec=/bin/sh -- -c 'while [ ! -e /tmp/e ]; do sleep 1; done' \
 	>"$WORK/pod.out" 2>"$WORK/pod.err" </dev/null &
 pod=$!
@@ -36,7 +38,7 @@ attach()
 }
 
 attach
-like 'of several apps one must be named' "$err" 'several apps.*echo, term, plain'
+like 'of several apps one must be named' "$err" 'several apps.*echo, term, mute, plain'
 attach --app=echo --mode=list
 is 'list: streams' "$out" "$(printf 'stdin\nstdout\nstderr')"
 attach --app=term --mode=list
@@ -46,6 +48,11 @@ is 'an app whose streams are not for clients' "$status" 254
 like 'is told' "$err" 'app plain has no streams to attach to'
 attach --app=echo --mode=tty
 like 'nor is there a terminal where there are streams' "$err" 'app echo has no tty to attach to'
+
+wait_for has_line "$WORK/pod.err" '^mute: told$'
+is 'null: nothing is read, nothing is shown' "$(grep -c '^mute: ' "$WORK/pod.out")" 0
+run_tripod logs --app=mute "$uuid"
+is 'nor kept' "$out $err" ' told'
 
 cat >"$WORK/drive.py" <<'EOM'
 import fcntl, os, re, select, struct, subprocess, sys, termios, time
@@ -143,7 +150,7 @@ like 'what went to clients is in the log as well' "$out" '^got from three$'
 is 'and not in the output of run' "$(cat "$WORK/pod.out" "$WORK/pod.err" | grep -c got)" 0
 run_tripod stop --force "$uuid"
 is 'the pod can be stopped' "$status" 0
-wait $pod 2>/dev/null
+finish $pod 2>/dev/null
 attach --app=term
 like 'attach to a pod that has ended fails' "$err" 'is not running, but exited'
 run_tripod rm "$uuid"

@@ -69,6 +69,8 @@ for command in api-service nonsense; do
 	run "$WORK/bin/rkt" $command
 	is "$command is no command" "$status" 254
 done
+rkt image fetch "$app"
+like 'image fetch is fetch, which the list of commands does not say' "$status $out" '^0 sha512-[0-9a-f]{32}$'
 for switch in 'app list' attach; do
 	# shellcheck disable=SC2086 # one word or two
 	run env -u RKT_EXPERIMENT_APP -u RKT_EXPERIMENT_ATTACH "$WORK/bin/rkt" $switch
@@ -133,6 +135,7 @@ like 'list --full: UUID, 19 characters of the image ID, whole times' "$out" \
 	"^$one	+web	.*	sha512-[0-9a-f]{12}	+prepared	+20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8}(\\.[0-9]{1,3})? [+-][0-9]{4} [A-Z]+	"
 rkt list --no-legend
 unlike 'list --no-legend: no header' "$out" UUID
+like 'list: STARTED ends with a tab, also when it is empty' "$out" "	now	+	|ago	+	"
 rkt list --format=nonsense
 is 'list: another format is a usage error' "$status" 254
 rkt list --format=json-pretty
@@ -177,6 +180,9 @@ while [ "$(pods_at prepared | cut -c1 | sort | uniq -d | wc -l)" = 0 ] && [ $n -
 	rkt prepare "$stage1" "$app"
 	n=$((n + 1))
 done
+rkt list --no-legend --full
+is 'list: pods are in the order of their UUIDs' "$(printf '%s\n' "$out" | grep -o '^[0-9a-f-]\{36\}')" \
+	"$(pods_at prepared | LC_ALL=C sort)"
 digit=$(pods_at prepared | cut -c1 | sort | uniq -d | head -n 1)
 rkt status "$digit"
 like 'of several matches none is taken, and they are counted' "$status $err" \
@@ -235,11 +241,29 @@ is 'gc --mark-only: marks, whatever else is said' "$status $(pods_at exited-garb
 like 'gc: with the UUID' "$err" "^gc: moving pod $one to exited-garbage"
 rkt list --no-legend
 like 'list: exited garbage' "$out" '	exited garbage	'
+# held DIR WORD...: rkt while somebody has the lock of a pod
+held()
+{
+	dir=$1
+	shift
+	run flock "$dir" "$WORK/bin/rkt" --dir="$DATA" --insecure-options=image "$@"
+	unwarned
+}
+held "$DATA/pods/exited-garbage/$one" list --no-legend
+like 'list: exited deleting, while it is locked' "$out" '	exited deleting	'
+held "$DATA/pods/exited-garbage/$one" gc --grace-period=0s
+is 'gc: what another collector has is passed over without a word' "$status $out$err $(pods_at exited-garbage)" \
+	"0  $one"
+held "$DATA/pods/exited-garbage/$one" rm "$one"
+like 'rm: so it is not by rm' "$status $err" '^254 .*deleting'
+mv "$DATA/pods/exited-garbage/$one/stage1/manifest" "$WORK/stage1-manifest"
 rkt gc
 like 'gc: the period is said in the words of Go' "$err" "^gc: pod $one .*30m0s"
 is 'gc: prepared pods have a day' "$(pods_at prepared)" "$two"
 rkt gc --grace-period=0 --expire-prepared=0s
 is 'gc: 0 needs no unit' "$status" 0
+is 'gc: without a manifest of stage1 there is no entry point to call, which is no failure' \
+	"$status $(pods_at exited-garbage)" '0 '
 is 'gc: what is deleted is on stdout, quoted' "$(printf '%s\n' "$out" | sort)" \
 	"$(printf 'Garbage collecting pod "%s"\n' "$one" "$two" | sort)"
 for period in 1 x -1x 5; do
@@ -254,7 +278,12 @@ rm "$DATA/locks" && mv "$WORK/locks" "$DATA/locks"
 rkt list --no-legend
 like 'list: an aborted one has - for its app and image' "$out" '^[0-9a-f]{8}	+-	+-	+aborted prepare	'
 is 'list: and does not make it fail' "$status" 0
-rkt rm "$(pods_at prepare)"
+half=$(pods_at prepare)
+held "$DATA/pods/prepare/$half" list --no-legend
+like 'list: while somebody has its lock it is preparing' "$out" '	preparing	'
+held "$DATA/pods/prepare/$half" rm "$half"
+like 'rm: refuses it then' "$status $err" '^254 .*preparing'
+rkt rm "$half"
 is 'rm: takes it away' "$status" 0
 
 # the pod's directory (4.4)
@@ -334,6 +363,8 @@ rkt run "$stage1" --net "$app"
 is '--net without a value is the default network' "$status $(grep -c '^arg=--net=default$' "$LOG")" '0 1'
 rkt run "$stage1" "$app"
 is 'the status of run is that of stage1' "$status" 0
+rkt run "$stage1" --net= "$app"
+is '--net with an empty list is, too' "$status $(grep -c '^arg=--net=default$' "$LOG")" '0 1'
 EXIT=5
 export EXIT
 rkt run "$stage1" "$app"

@@ -42,6 +42,7 @@ is "stdout is stage1's" "$out" 'to stdout'
 is "stderr is stage1's" "$err" 'to stderr'
 like 'the file has the UUID' "$uuid" '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 is 'the file has no newline' "$(wc -c <"$WORK/uuid" | tr -d ' ')" 36
+is 'the file is for all to read' "$(stat -c %a "$WORK/uuid")" 644
 is 'run is called by its absolute path' "$(said argv0)" "$pod/stage1/rootfs/sub/run"
 is 'in the directory of the pod' "$(said cwd)" "$pod"
 is 'with the UUID last' "$(said arg | tail -n 1)" "$uuid"
@@ -85,7 +86,8 @@ is 'cat-manifest: the pod manifest on one line' "$out" "$(cat "$pod/pod")"
 # a running pod
 make_stage1 "$WORK/slow.aci" 1 <<'EOM'
 #!/bin/sh
-mkdir -p stage1/rootfs/rkt
+mkdir -p stage1/rootfs/rkt/status
+echo 3 >stage1/rootfs/rkt/status/web
 ln -s ready stage1/rootfs/rkt/supervisor-status
 exec sleep 300
 EOM
@@ -96,6 +98,9 @@ wait_for test -s "$WORK/slow"
 run_tripod status --wait-ready="${LIMIT}s" --uuid-file="$WORK/slow"
 is 'status --wait-ready waits for the supervisor' "$status" 0
 like 'a pod whose lock is held runs' "$out" '^state=running$'
+run_tripod status --format=json --uuid-file="$WORK/slow"
+like 'an app that has a status has exited, though the pod runs' "$out" \
+	'"state":"running".*"name":"web","state":"exited".*"exit_code":3'
 is "the process is the caller's child itself" "$(cat "/proc/$slow/comm")" sleep
 like 'an option the interface has not is dropped with a word' "$(cat "$WORK/slow.err")" \
 	'does not know --hostname'
