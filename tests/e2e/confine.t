@@ -69,6 +69,7 @@ can user 'Uid=1000,1000,1000,1000 Gid=1000,1000,1000,1000 CapBnd=00000000a80425f
 is 'all apps have the same /dev/shm' "$(sed -n 's/^[a-z]*: shm-is=//p' "$WORK/out" | sort -u | wc -l)" 1
 uuid=$(cd "$DATA/pods/run" && echo *)
 can plain "machine-id=$(echo "$uuid" | tr -d -)"
+sed -n 's/^[a-z]*: boot-id=//p' "$WORK/out" >"$WORK/boot-ids"
 
 run_tripod run "$p" --name=errno --caps-retain=CAP_SYS_ADMIN \
 		--seccomp=mode=remove,errno=EXDEV,@systemd/mount,uname -- wait \
@@ -79,6 +80,9 @@ run_tripod run "$p" --name=errno --caps-retain=CAP_SYS_ADMIN \
 		--caps-retain=CAP_SYS_ADMIN,CAP_SETUID "$all" -- go limits
 is 'so do those with more to try' "$status" 0
 [ "$status" = 0 ] || diag "$err"
+sed -n 's/^[a-z]*: boot-id=//p' "$WORK/out" >>"$WORK/boot-ids"
+is 'each pod has a boot ID of its own, for all its apps' \
+	"$(sort "$WORK/boot-ids" | uniq -c | grep -c '^ *4 [0-9a-f-]\{36\}$')" 2
 can errno 'CapEff=0000000000200000 NoNewPrivs=0 Seccomp=2 mount=EXDEV umount=EXDEV
 	remount=EXDEV uname=EXDEV unshare=ok chroot=EXDEV'
 can keep 'Seccomp=2 mount=EPERM unshare=EPERM uring=EPERM keyctl=ENOSYS uname=ok

@@ -27,6 +27,19 @@ run_tripod status --wait-ready="${LIMIT}s" "$uuid"
 is 'it becomes ready' "$status" 0
 ok 'a service manager is told' wait_for grep -qx READY=1 "$WORK/told"
 
+# A pod whose app does not listen, beside all that follows: it is killed after its time, which is long.
+(
+	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
+		--uuid-file-save="$WORK/deaf.uuid" "$IMAGES/busybox.aci" --name=deaf --exec=/bin/sh \
+		-- -c 'trap "" TERM; echo up; exec sleep 10000' >"$WORK/deaf.out" 2>"$WORK/deaf.err" &
+	wait_for has_line "$WORK/deaf.out" '^up'
+	asked=$(date +%s)
+	TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" stop --uuid-file="$WORK/deaf.uuid"
+	finish $!
+	echo "$? $(($(date +%s) - asked))" >"$WORK/deaf.end"
+) >"$WORK/deaf.log" 2>&1 &
+deaf=$!
+
 # logs
 has_logs()
 {
@@ -229,8 +242,8 @@ TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" status --wait "$uuid" >"$WORK/waited" 
 waiter=$!
 run_tripod stop "${uuid%%-*}"
 is 'stop ends the pod' "$status $out" "0 \"$uuid\""
-like 'its apps were asked' "$(cat "$WORK/pod.out")" '^web: asked$'
 finish "$pod"
+like 'its apps were asked' "$(cat "$WORK/pod.out")" '^web: asked$'
 finish "$waiter"
 finish "$last"
 is 'the manager was told all of it, once' "$(grep -v WATCHDOG "$WORK/told" | tr '\n' ' ')" \
@@ -264,6 +277,13 @@ finish $pod 2>/dev/null
 is 'its run was killed' "$?" 137
 run_tripod status --uuid-file="$WORK/uuid"
 like 'its app has a status' "$out" '^app-busybox=137$'
+LIMIT=240
+finish $deaf
+like 'an app that does not end is killed, no earlier than after 90 seconds' "$(cat "$WORK/deaf.end")" \
+	'^137 (89|9[0-9]|[0-9]{3,})$'
+like 'which is told' "$(cat "$WORK/deaf.err")" 'the apps did not end within 90 s; killing them'
+run_tripod status --uuid-file="$WORK/deaf.uuid"
+like 'and is its status' "$out" '^app-deaf=137$'
 run_tripod gc --grace-period=0s
 no_leaks 'nothing is left'
 done_testing

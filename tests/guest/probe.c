@@ -211,6 +211,7 @@ static void tell_surroundings(char **env)
 	tell_directory("dev", "/dev");
 	tell_links();
 	tell_file("machine-id", "/etc/machine-id");
+	tell_file("boot-id", "/proc/sys/kernel/random/boot_id");
 	tell_file("etc-hostname", "/etc/hostname");
 	tell_file("somaxconn", "/proc/sys/net/core/somaxconn");
 	tell_shm();
