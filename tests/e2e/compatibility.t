@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# docs/compatibility.md names tests: each is there, and each row says something.
+# docs/compatibility.md names tests and checks in them: each is there, and each row says something.
 . tests/e2e/tap.sh
 need_command python3
 
@@ -14,6 +14,12 @@ def text_of(name):
         return None
     with open(path) as f:
         text = f.read()
+    # helpers that name a check by what they are given: an app, and what is to be found of it
+    for app, rows in re.findall(r"^can (\S+) '([^']*)'", text, re.M):
+        text += "".join("\n'%s: %s'" % (app, row) for row in rows.split())
+    for app, uid, gid, groups in re.findall(r"^is_id (\S+) (\d+) (\d+) (\S+)", text, re.M):
+        text += "\n'{0}: Uid={1}' '{0}: Gid={2}' '{0}: Groups={3}'".format(
+            app, ",".join([uid] * 4), ",".join([gid] * 4), groups.strip("'"))
     return text.replace("'\\''", "'").replace("'\"'\"'", "'").replace('\\"', '"')
 
 rows = tests = 0
@@ -33,7 +39,9 @@ for line in open("docs/compatibility.md"):
         source, name = text_of(match[1]), match[2]
         if source is None:
             print("there is no " + match[1])
-        elif name and not re.search("[\"'(]" + re.escape(name) + "[\"',)$ ]", source):
+        elif not name:
+            print("%s: no check is named" % match[1])
+        elif not re.search("[\"'(]" + re.escape(name) + "[\"',)]", source):
             print("%s has no test called: %s" % (match[1], name))
 print(rows, tests, file=sys.stderr)
 END

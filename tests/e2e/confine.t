@@ -68,7 +68,8 @@ can user 'Uid=1000,1000,1000,1000 Gid=1000,1000,1000,1000 CapBnd=00000000a80425f
 	raise-files=EPERM root-write=EACCES shm=ok'
 is 'all apps have the same /dev/shm' "$(sed -n 's/^[a-z]*: shm-is=//p' "$WORK/out" | sort -u | wc -l)" 1
 uuid=$(cd "$DATA/pods/run" && echo *)
-can plain "machine-id=$(echo "$uuid" | tr -d -)"
+is 'the machine ID is the UUID of the pod' "$(sed -n 's/^plain: machine-id=//p' "$WORK/out")" \
+	"$(echo "$uuid" | tr -d -)"
 sed -n 's/^[a-z]*: boot-id=//p' "$WORK/out" >"$WORK/boot-ids"
 
 run_tripod run "$p" --name=errno --caps-retain=CAP_SYS_ADMIN \

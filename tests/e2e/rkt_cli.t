@@ -71,6 +71,8 @@ for command in api-service nonsense; do
 done
 rkt image fetch "$app"
 like 'image fetch is fetch, which the list of commands does not say' "$status $out" '^0 sha512-[0-9a-f]{32}$'
+rkt fetch "$WORK/none.aci" "$app"
+is 'fetch: the first failure ends it' "$status $out" '254 '
 for switch in 'app list' attach; do
 	# shellcheck disable=SC2086 # one word or two
 	run env -u RKT_EXPERIMENT_APP -u RKT_EXPERIMENT_ATTACH "$WORK/bin/rkt" $switch

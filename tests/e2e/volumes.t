@@ -62,6 +62,7 @@ while [ ! -e /shared/b ]; do sleep 0.05; done
 cat /shared/b'
 # shellcheck disable=SC2016
 b='
+echo "sys: $(ls /sys)"
 while [ ! -s /own/place/a ]; do sleep 0.05; done # it is there before what is in it
 cat /own/place/a
 touch /x || echo "root: read-only"
@@ -70,6 +71,7 @@ echo of b >/own/place/new && mv /own/place/new /own/place/b && echo "shared: wri
 
 run_tripod run --uuid-file-save="$WORK/uuid" --volume given,kind=empty \
 	--volume shared,kind=empty,mode=1770,uid=10,gid=20 --volume ro,kind=empty,readOnly=true \
+	--volume sys,kind=empty \
 	--volume "host,kind=host,source=$WORK/host" --volume "one,kind=host,source=$WORK/host/file" \
 	--volume "hostro,kind=host,source=$WORK/host,readOnly=true" \
 	--mount volume=shared,target=/shared --mount volume=ro,target=/ro \
@@ -79,6 +81,7 @@ run_tripod run --uuid-file-save="$WORK/uuid" --volume given,kind=empty \
 	--mount volume=one,target=/one --mount volume=hostro,target=/hostro \
 	--exec=/bin/sh -- -c "$a" --- \
 	"$IMAGES/busybox.aci" --name=b --readonly-rootfs=true --mount volume=shared,target=/own/place \
+	--mount volume=sys,target=/sys \
 	--exec=/bin/sh -- -c "$b"
 is 'the pod ends well' "$status" 0
 
@@ -111,6 +114,7 @@ has 'root can not make it writable again' 'a: given: stays'
 has 'nor take it away' 'a: given: not undone'
 has 'a read-only root may have a volume that is not' 'b: shared: written'
 has 'and a target that it lacked, and be read-only' 'b: root: read-only'
+has 'an app may have a /sys of its own' 'b: sys: '
 has 'a volume may be for reading alone' 'b: ro: read-only'
 is 'a directory and a file of the host are seen' \
 	"$(printf '%s\n' "$out" | grep -c '^a: of the host$')" 2
