@@ -65,7 +65,10 @@ void podrun_kill(struct podrun *run, int status)
 		run->status = status;
 }
 
-/* SIGTERM asks to end; an image may name another signal for that. */
+/*
+ * SIGTERM asks to end; an image may name another signal for that. Init takes a signal for an app that it
+ * was not told of for nonsense, and a mutable pod has room for more apps than there are.
+ */
 static bool send_stop(struct podrun *run)
 {
 	bool same = true, sent = true;
@@ -75,8 +78,9 @@ static bool send_stop(struct podrun *run)
 	if (same)
 		return agent_signal(&run->agent, AGENT_ALL_APPS, SIGTERM);
 	for (unsigned i = 0; sent && i < run->pod.napps; i++)
-		sent = agent_signal(&run->agent, (uint16_t)i,
-				    (uint32_t)run->pod.apps[i].stop_signal);
+		if (run->agent.apps[i].state <= AGENT_APP_RUNNING)
+			sent = agent_signal(&run->agent, (uint16_t)i,
+					    (uint32_t)run->pod.apps[i].stop_signal);
 	return sent;
 }
 
