@@ -80,9 +80,10 @@ size_t str_utf8_length(const char *bytes, size_t len)
 	return want;
 }
 
-/* C0 and C1 controls, and DEL. */
-static bool is_control(const unsigned char *p, size_t n)
+bool str_is_control(const char *bytes, size_t n)
 {
+	const unsigned char *p = (const unsigned char *)bytes;
+
 	return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
 }
 
@@ -93,7 +94,7 @@ void str_add_escaped(struct str *str, const char *bytes, size_t len)
 	while (i < len) {
 		size_t n = str_utf8_length(bytes + i, len - i);
 
-		if (n > 0 && !is_control((const unsigned char *)bytes + i, n)) {
+		if (n > 0 && !str_is_control(bytes + i, n)) {
 			str_addn(str, bytes + i, n);
 			i += n;
 		} else {

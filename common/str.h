@@ -27,6 +27,8 @@ void str_add_escaped(struct str *str, const char *bytes, size_t len) __attribute
 
 /* Length of the well-formed UTF-8 sequence that bytes begin with, 0 when they begin with none. */
 size_t str_utf8_length(const char *bytes, size_t len) __attribute__((nonnull));
+/* Whether the character of that length is a control: of ASCII, or of those from U+0080 to U+009F. */
+bool str_is_control(const char *bytes, size_t n) __attribute__((nonnull));
 
 /* What was built, never NULL. The pointer is str's. */
 const char *str_get(const struct str *str) __attribute__((nonnull, returns_nonnull));

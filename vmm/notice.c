@@ -13,7 +13,7 @@ static void take_status(struct notice *notice, const uint8_t *p, size_t len)
 
 	while (len) {
 		size_t n = str_utf8_length((const char *)p, len);
-		bool plain = n > 1 || (n == 1 && p[0] >= 0x20 && p[0] != 0x7f);
+		bool plain = n > 0 && !str_is_control((const char *)p, n);
 
 		if (at + MAX(n, (size_t)1) > NOTICE_STATUS_MAX)
 			break;

@@ -80,6 +80,9 @@ static void a_status_is_one_line_of_whole_characters(void **state)
 	notice_take(&n, (const uint8_t *)"STATUS=x\0READY=1", 16);
 	assert_string_equal(n.status, "x?READY=1");
 	assert_false(n.ready);
+	n = take("STATUS=\xc2\x9b"
+		 "31m\xc2\x80\xc2\xa0\xc2\xe2\x82\xac");
+	assert_string_equal(n.status, "??31m??\xc2\xa0?\xe2\x82\xac");
 	memset(text + 7, 'x', sizeof(text) - 8);
 	memcpy(text + 7 + NOTICE_STATUS_MAX - 1, "\xc3\xa4", 2);
 	n = take(text);
