@@ -192,7 +192,8 @@ static void forget(struct init_apps *apps, unsigned n)
 		init_volume_path(&path, &it->pod, i);
 		remove_tree(init_text_str(&path));
 	}
-	init_limit_remove(&it->pod.app[0]);
+	if (it->pod.napps) /* its records were understood */
+		init_limit_remove(&it->pod.app[0]);
 	munmap(it, sizeof(*it));
 	added[n] = NULL;
 	memset(&apps->app[n], 0, sizeof(apps->app[n]));
