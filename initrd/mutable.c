@@ -118,26 +118,32 @@ static bool remove_one(int dir, const char *name)
 	return unlinkat(dir, name, 0) == 0 || unlinkat(dir, name, AT_REMOVEDIR) == 0;
 }
 
-/* Empty a directory: what can not be removed at once is moved to top. True if anything was there. */
+/*
+ * Empty a directory: what can not be removed at once is moved to top. True if something has changed, or
+ * will with the next number, as a name was taken.
+ */
 static bool lift(int dir, int top, unsigned *number)
 {
 	static struct pass pass;
 	const char *name;
-	bool any = false;
+	bool changed = false;
 
 	pass.dir = dir;
 	pass.at = pass.len = 0;
 	while ((name = next_name(&pass))) {
 		struct init_text to = {.len = 0};
 
-		any = true;
-		if (remove_one(dir, name))
+		if (remove_one(dir, name)) {
+			changed = true;
 			continue;
+		}
 		init_text_add(&to, "moved.");
 		init_text_add_num(&to, (*number)++);
-		(void)!renameat(dir, name, top, init_text_str(&to));
+		changed |= renameat(dir, name, top, init_text_str(&to)) == 0 ||
+			   errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ||
+			   errno == EISDIR;
 	}
-	return any;
+	return changed;
 }
 
 /* One pass over the top of a tree. True if something has changed. */
