@@ -18,6 +18,7 @@
 #include "initrd/apps.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -135,7 +136,7 @@ static void start_in_root(struct init_apps *apps, struct init_app *app)
 		return;
 	}
 	if (watch_notify(apps, app) < 0)
-		init_fatal_errno(apps->control, "epoll", -1);
+		init_fatal_errno(apps->control, "epoll", errno);
 	run(apps, app, app->plan->npre ? INIT_APP_PRE_START : INIT_APP_PROGRAM);
 }
 
@@ -181,7 +182,7 @@ int init_apps_add(struct init_apps *apps, unsigned n, const struct init_plan *po
 	make_masks(apps, pod);
 	code = init_app_make(app, pod, why);
 	if (code == 0 && watch_notify(apps, app) < 0)
-		init_fatal_errno(apps->control, "epoll", -1);
+		init_fatal_errno(apps->control, "epoll", errno);
 	return code;
 }
 
@@ -259,6 +260,8 @@ static bool clean(struct init_app *app)
 		return true;
 	}
 	init_text_add(&why, "\n");
+	/* the pipe may be full, and it is init that empties it */
+	fcntl(app->kept[2], F_SETFL, O_NONBLOCK);
 	(void)!write(app->kept[2], why.s, why.len);
 	return false;
 }

@@ -75,6 +75,30 @@ run_tripod run "$WORK/none.aci" --exec=/bin/echo -- never
 is 'a pre-start that is not there is a program that is not' "$status" 203
 like 'and says so' "$err" 'Unable to open "/not/there"'
 
+# a post-stop that is not there, of an app whose stderr nobody reads before it has ended
+make_image "$WORK/full.aci" full 'exit 0' 'exit 0'
+sed -i 's|post-stop", "exec": \["/bin/sh", "-c", "exit 0|post-stop", "exec": ["/not/there|' \
+	"$WORK/image/manifest"
+tar -C "$WORK/image" --owner=0 --group=0 -cf "$WORK/full.aci" manifest rootfs
+mkfifo "$WORK/stderr"
+# shellcheck disable=SC2016 # for the shell in the pod
+TRIPOD_TEST=$WORK timeout -k 5 "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none \
+	"$WORK/full.aci" --exec=/bin/sh -- -c 'cat /dev/zero >&2 &
+	same=0
+	while [ $same -lt 8 ]; do
+		now=$(cut -d" " -f3,14,15 /proc/$!/stat)
+		[ "$now" = "S${last#S}" ] && same=$((same + 1)) || same=0
+		last=$now; sleep 0.2
+	done; echo full' >"$WORK/stdout" 2>"$WORK/stderr" </dev/null &
+pod=$!
+exec 5<"$WORK/stderr"
+until [ -s "$WORK/stdout" ] || ! kill -0 $pod 2>/dev/null; do sleep 0.1; done
+is 'its stderr is full when it ends' "$(cat "$WORK/stdout")" full
+cat <&5 >/dev/null &
+wait $pod
+is 'and init does not wait for itself to read it' "$?" 0
+exec 5<&-
+
 # readiness
 cat >"$WORK/main.py" <<'EOM'
 import os, socket, sys, time
