@@ -535,8 +535,11 @@ int init_app_run(struct init_app *app, enum init_app_part part, struct init_app_
 	memset(ret->fd, -1, sizeof(ret->fd));
 	if (first) {
 		launch.first = true;
-		if (make_streams(&launch, ret) < 0)
+		if (make_streams(&launch, ret) < 0) {
+			close_ends(launch.fd);
+			close_ends(ret->fd);
 			return AGENT_EXIT_STDIN;
+		}
 		memcpy(app->kept, launch.fd, sizeof(app->kept));
 		app->in_session = launch.in_session;
 	}
@@ -585,7 +588,7 @@ int init_app_enter(const struct init_app *app, const struct init_plan_app *reque
 	plan.workdir = "/";
 	plan.rows = request->rows;
 	plan.columns = request->columns;
-	plan.flags &= ~(uint32_t)(PLAN_TTY | PLAN_NUMBERS_FIRST | PLAN_PRIMARY_GROUP);
+	plan.flags &= ~(uint32_t)PLAN_TTY;
 	plan.flags |= PLAN_STDIN | (request->flags & PLAN_TTY);
 	return launch_streams(&launch, 0, ret, ret_pid);
 }
