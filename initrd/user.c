@@ -190,17 +190,9 @@ unsigned init_user_groups(const char *group, size_t len, const char *name, uint3
 	return n;
 }
 
-/* A number is one, whatever names there are. */
-static int resolve_number_first(const char *text, bool group, uint32_t *ret, struct init_text *why)
+/* A name of the table that was read. */
+static int find_name(const char *text, bool group, size_t len, uint32_t *ret, struct init_text *why)
 {
-	size_t len;
-	int r;
-
-	if (parse_id(text, strlen(text), ret))
-		return 0;
-	r = read_table(group ? "/etc/group" : "/etc/passwd", table, &len, why);
-	if (r < 0)
-		return r;
 	if (init_user_lookup(table, len, text, ret))
 		return 0;
 	if (strcmp(text, "root") != 0)
@@ -209,24 +201,35 @@ static int resolve_number_first(const char *text, bool group, uint32_t *ret, str
 	return 0;
 }
 
-int init_user_oci(const char *user, const char *group, struct init_user *ret, struct init_text *why)
+static int find_group(const char *text, uint32_t *ret, struct init_text *why)
 {
 	size_t len;
-	int r = resolve_number_first(user, false, &ret->uid, why);
+	int r;
 
+	if (parse_id(text, strlen(text), ret))
+		return 0;
+	r = read_table("/etc/group", table, &len, why);
+	return r < 0 ? r : find_name(text, true, len, ret, why);
+}
+
+int init_user_oci(const char *user, const char *group, struct init_user *ret, struct init_text *why)
+{
+	bool number = parse_id(user, strlen(user), &ret->uid);
+	size_t len = 0;
+	int r = number && group ? 0 : read_table("/etc/passwd", table, &len, why);
+
+	if (r == 0 && !number)
+		r = find_name(user, false, len, &ret->uid, why);
 	if (r < 0)
 		return r;
 	if (group) {
-		r = resolve_number_first(group, true, &ret->gid, why);
+		r = find_group(group, &ret->gid, why);
 		ret->group_failed = r < 0;
 		return r;
 	}
-	r = read_table("/etc/passwd", table, &len, why);
-	if (r < 0)
-		return r;
 	if (!init_user_primary(table, len, ret->uid, &ret->gid))
 		ret->gid = 0;
-	if (user[0] >= '0' && user[0] <= '9' && parse_id(user, strlen(user), &ret->uid))
+	if (number)
 		return 0;
 	r = read_table("/etc/group", table, &len, why);
 	if (r == 0)
