@@ -27,7 +27,7 @@ struct walk {
 	char left[2 * PATH_MAX]; /* a link, and what comes after it */
 };
 
-/* What was walked, and one part more if name is given. Not followed if it is a link. */
+/* What was walked, whose last part is not followed if it is a link. */
 static int open_done(const struct walk *walk, int flags)
 {
 	const struct open_how how = {
