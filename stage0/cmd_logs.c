@@ -148,9 +148,10 @@ static int open_sources(const struct pod *pod, const struct pod_info *info,
 			return r;
 		source->skip = lines > tail ? lines - tail : 0;
 	}
+	if (*n == 0 && !opts->app)
+		return error_set(err, -ENOENT, "the pod has no apps");
 	if (*n == 0)
-		return error_set(err, -ENOENT, "the pod has no app \"%s\"",
-				 opts->app ? opts->app : "");
+		return error_set(err, -ENOENT, "the pod has no app \"%s\"", opts->app);
 	return 0;
 }
 

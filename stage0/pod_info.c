@@ -377,7 +377,9 @@ const char *pod_info_choose_app(const struct pod_info *info, const char *wanted,
 			return info->apps[i].name;
 		str_addf(&names, "%s%s", i ? ", " : "", info->apps[i].name);
 	}
-	if (wanted)
+	if (info->napps == 0)
+		error_set(err, -ENOENT, "the pod has no apps");
+	else if (wanted)
 		error_set(err, -ENOENT, "the pod has no app \"%s\", only %s", wanted,
 			  str_get(&names));
 	else

@@ -38,6 +38,10 @@ run_tripod status --wait-ready="${LIMIT}s" "$uuid"
 is 'a sandbox is ready without apps' "$status" 0
 run_tripod app list "$uuid"
 is 'and has none' "$(cat "$WORK/out")" "$(printf 'NAME\tSTATE')"
+run_tripod enter "$uuid" /bin/true
+is 'which enter says' "$status $err" '254 enter: the pod has no apps'
+run_tripod logs "$uuid"
+is 'and logs' "$status $err" '254 logs: the pod has no apps'
 run_tripod cat-manifest "$uuid"
 like 'its manifest says that it is mutable' "$(echo "$out" | tr -d ' \t\n')" \
 	'"name":"coreos.com/rkt/stage1/mutable","value":"true"'
