@@ -18,7 +18,7 @@ const struct command cmd_image_render = {
 	.name = "image render",
 	.args = "[options] IMAGE DIRECTORY",
 	.summary = "unpack an image and what it depends on into a directory",
-	.text = "What an app of this image sees: with its dependencies, and with path whitelists\\n"
+	.text = "What an app of this image sees: with its dependencies, and with path whitelists\n"
 		"applied. DIRECTORY appears when all is there.",
 	.options = unpack_options,
 	.size = sizeof(struct unpack_options),

@@ -23,6 +23,7 @@ while read -r command; do
 	run "$TRIPOD" $command --help
 	is "$command --help succeeds" "$status" 0
 	like "$command --help shows its usage" "$out" "^	tripod $command"
+	unlike "$command --help is lines of text" "$out" '\\n'
 	help=$out
 	# shellcheck disable=SC2086
 	run "$TRIPOD" help $command
