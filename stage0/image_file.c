@@ -25,17 +25,19 @@ static int move_into_place(const char *aside, const char *path, bool overwrite, 
 	return r < 0 ? error_errno(err, "%s", path) : 0;
 }
 
-static int write_aside(const char *aside, int (*fill)(void *ctx, int fd, struct error *err),
-		       void *ctx, struct error *err)
+/* Messages name the file that was asked for. */
+static int write_aside(const char *aside, const char *path,
+		       int (*fill)(void *ctx, int fd, struct error *err), void *ctx,
+		       struct error *err)
 {
 	cleanup_fd int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r;
 
 	if (fd < 0)
-		return error_errno(err, "%s", aside);
+		return error_errno(err, "%s", path);
 	r = fill(ctx, fd, err);
 	if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
-		r = error_errno(err, "%s", aside);
+		r = error_errno(err, "%s", path);
 	return r;
 }
 
@@ -52,7 +54,7 @@ int image_file_write(const char *path, bool overwrite,
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, "refusing to replace %s, which is no regular file",
 				 path);
-	r = write_aside(aside, fill, ctx, err);
+	r = write_aside(aside, path, fill, ctx, err);
 	if (r == 0)
 		r = move_into_place(aside, path, overwrite, err);
 	if (r < 0)
