@@ -245,17 +245,41 @@ static la_ssize_t on_write(struct archive *archive, void *ctx, const void *bytes
 	return -1;
 }
 
+static bool is_ascii(const char *text)
+{
+	while (*text && !(*text & 0x80))
+		text++;
+	return !*text;
+}
+
+/* Whether some name is of bytes that mean nothing without a character set. */
+static bool has_foreign_names(const struct tree *tree)
+{
+	uint32_t node = 0;
+
+	while ((node = tree_next(tree, node, false)) != TREE_NONE) {
+		const struct tree_inode *inode = tree_inode(tree, node);
+
+		if (!is_ascii(tree->node[node].name) ||
+		    (inode->type == ENTRY_SYMLINK && !is_ascii(inode->link)))
+			return true;
+	}
+	return false;
+}
+
 static int open_archive(struct aci_writer *writer, int *fd, struct error *err)
 {
-	const bool gzip = writer->image->gzip;
 	struct archive *archive = writer->archive;
 
-	if (archive_write_set_format_pax_restricted(archive) != ARCHIVE_OK ||
-	    (gzip && archive_write_add_filter_gzip(archive) != ARCHIVE_OK) ||
-	    archive_write_set_options(archive, gzip ? "hdrcharset=BINARY,xattrheader=SCHILY,"
-						      "gzip:!timestamp"
-						    : "hdrcharset=BINARY,xattrheader=SCHILY") !=
-		    ARCHIVE_OK ||
+	if (archive_write_set_format_pax(archive) != ARCHIVE_OK ||
+	    archive_write_set_format_option(archive, NULL, "xattrheader", "SCHILY") != ARCHIVE_OK ||
+	    /* a header of its own for each entry, that GNU tar complains of */
+	    (has_foreign_names(writer->image->tree) &&
+	     archive_write_set_format_option(archive, NULL, "hdrcharset", "BINARY") !=
+		     ARCHIVE_OK) ||
+	    (writer->image->gzip &&
+	     (archive_write_add_filter_gzip(archive) != ARCHIVE_OK ||
+	      archive_write_set_filter_option(archive, NULL, "timestamp", NULL) != ARCHIVE_OK)) ||
 	    archive_write_open(archive, fd, NULL, on_write, NULL) != ARCHIVE_OK)
 		return fail(writer, err);
 	return 0;

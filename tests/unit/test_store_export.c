@@ -139,6 +139,45 @@ static void an_image_of_layers_becomes_an_aci_of_the_same_tree(void **state)
 	store_close(store);
 }
 
+static void what_needs_no_header_of_its_own_has_none(void **state)
+{
+	struct tarmake layers[2] = {{.p = NULL}, {.p = NULL}}, pax = {.p = NULL};
+	struct store *store = storemake_open(*state);
+	char key[IMAGE_KEY_LEN + 1], aci[IMAGE_KEY_LEN + 1];
+	const struct scratch *scratch = *state;
+	struct error err = ERROR_INIT;
+	cleanup_free char *bytes = NULL;
+	struct stat st;
+	int fd;
+
+	pax_add(&pax, "mtime", "1600000000.987654321", 20);
+	tar_add(&layers[0], &(struct tarent){.name = "file",
+					     .data = "text",
+					     .size = 4,
+					     .pax = (char *)pax.p,
+					     .pax_len = pax.len});
+	tar_end(&layers[0]);
+	tar_add_file(&layers[1], "other", "text");
+	tar_end(&layers[1]);
+	storemake_oci(store, "e.x/plain", layers, 2, key);
+	fd = export(store, key);
+	assert_int_equal(fstat(fd, &st), 0);
+	bytes = xcalloc(1, (size_t)st.st_size);
+	assert_int_equal(pread_all(fd, bytes, (size_t)st.st_size, 0), 0);
+	assert_null(memmem(bytes, (size_t)st.st_size, "hdrcharset", strlen("hdrcharset")));
+
+	assert_int_equal(store_import_aci(store, fd, "exported", aci, &err), 0);
+	assert_int_equal(store_place_tree(store, aci, scratch->fd, "a", STORE_COPY, NULL, &err), 0);
+	assert_int_equal(fstatat(scratch->fd, "a/file", &st, 0), 0);
+	assert_int_equal(st.st_mtim.tv_sec, 1600000000);
+	assert_int_equal(st.st_mtim.tv_nsec, 987654321);
+	close(fd);
+	store_close(store);
+	tar_free(&layers[0]);
+	tar_free(&layers[1]);
+	tar_free(&pax);
+}
+
 /* Flip a byte of a file below cas. */
 static void damage(struct store *store, const char *path, off_t at)
 {
@@ -318,6 +357,7 @@ int main(void)
 #define WITH_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 	const struct CMUnitTest tests[] = {
 		WITH_SCRATCH(an_image_of_layers_becomes_an_aci_of_the_same_tree),
+		WITH_SCRATCH(what_needs_no_header_of_its_own_has_none),
 		WITH_SCRATCH(every_kind_of_damage_is_found),
 		WITH_SCRATCH(every_change_of_a_loose_tree_is_found),
 		WITH_SCRATCH(unpacked_images_have_what_was_asked_for),
