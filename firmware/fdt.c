@@ -134,8 +134,10 @@ static void write_soc(struct writer *w, const struct firmware_params *params)
 	prop_u32(w, "interrupt-parent", IOAPIC_PHANDLE);
 	write_ioapic(w);
 	for (unsigned i = 0; i < params->nvirtio; i++) {
-		begin_at(w, "virtio_mmio", params->virtio[i].gpa);
-		prop_string(w, "compatible", "virtio,mmio");
+		bool late = params->virtio[i].late;
+
+		begin_at(w, late ? "virtio_late" : "virtio_mmio", params->virtio[i].gpa);
+		prop_string(w, "compatible", late ? "tripod,virtio-late" : "virtio,mmio");
 		prop_reg(w, params->virtio[i].gpa, MMIO_WINDOW);
 		prop_interrupt(w, params->virtio[i].irq, IRQ_EDGE_RISING);
 		end(w);

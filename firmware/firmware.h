@@ -35,6 +35,7 @@
 struct firmware_virtio {
 	uint64_t gpa;
 	uint32_t irq; /* IOAPIC pin; pins may be shared only if the transport can be, so: never */
+	bool late;    /* no driver takes it by itself: initrd/late.c does, when apps run */
 };
 
 struct firmware_params {

@@ -4,15 +4,29 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-void init_fatal(struct init_control *control, const struct init_text *why)
+static void log_line(const char *prefix, const struct init_text *why)
 {
 	int kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	struct init_text line = {.len = 0};
+	ssize_t n;
 
-	init_text_add(&line, "<2>init: ");
+	init_text_add(&line, prefix);
 	init_text_addn(&line, why->s, why->len);
-	if (kmsg >= 0 && write(kmsg, line.s, line.len) < 0)
-		close(kmsg);
+	if (kmsg < 0)
+		return;
+	n = write(kmsg, line.s, line.len);
+	(void)n; /* there is nowhere else to say it */
+	close(kmsg);
+}
+
+void init_warn(const struct init_text *why)
+{
+	log_line("<4>init: ", why);
+}
+
+void init_fatal(struct init_control *control, const struct init_text *why)
+{
+	log_line("<2>init: ", why);
 	if (control->fd >= 0 &&
 	    init_control_send(control, AGENT_FATAL, AGENT_ALL_APPS, why->s, why->len) == 0) {
 		/* the host ends the VM; an end of the connection says that it does not */

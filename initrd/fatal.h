@@ -7,6 +7,9 @@
 #include "initrd/control.h"
 #include "initrd/text.h"
 
+/* Tell the kernel's log, and go on. */
+void init_warn(const struct init_text *why) __attribute__((nonnull));
+
 /* Tell the kernel's log and the host why the pod can not go on, and end. */
 __attribute__((noreturn, nonnull)) void init_fatal(struct init_control *control,
 						   const struct init_text *why);

@@ -29,6 +29,7 @@
 #include "initrd/control.h"
 #include "initrd/disk.h"
 #include "initrd/fatal.h"
+#include "initrd/late.h"
 #include "initrd/metadata.h"
 #include "initrd/mount.h"
 #include "initrd/mutable.h"
@@ -279,7 +280,8 @@ static void loop(void)
 
 	for (;;) {
 		bool more = init.more || init.apps.more;
-		int n = epoll_wait(init.epfd, events, EVENTS, more ? 0 : -1);
+		int late = init_late();
+		int n = epoll_wait(init.epfd, events, EVENTS, more ? 0 : late);
 
 		if (more)
 			pump_all();
@@ -355,6 +357,7 @@ int main(void)
 	if (init.plan.nsysctls && init_sysctl_set(&init.plan, &why) < 0)
 		fatal(&why);
 	init_apps_start(&init.apps);
+	init_late_begin();
 	watch(init.sigfd, KEY_SIGNAL);
 	watch(init.control.fd, KEY_CONTROL);
 	loop();

@@ -171,6 +171,7 @@ int balloon_new(const struct gmem *mem, struct balloon **ret, struct error *err)
 		.id = VIRTIO_ID_BALLOON,
 		.offered = VIRTIO_BALLOON_F_DEFLATE_ON_OOM | VIRTIO_BALLOON_F_REPORTING,
 		.nqueues = QUEUES,
+		.late = true, /* no app waits for it */
 	};
 	for (unsigned i = 0; i < QUEUES; i++)
 		balloon->dev.vq[i].size_max = BALLOON_QUEUE_SIZE;

@@ -196,11 +196,14 @@ static int add_memory(struct guest *guest, struct error *err)
 	r = mem_new(&mem, machine_memory(guest->machine), &guest->mem, err);
 	if (r == 0)
 		r = machine_add_virtio(guest->machine, &guest->mem->dev, err);
-	if (r == 0)
-		r = balloon_new(machine_memory(guest->machine), &guest->balloon, err);
-	if (r == 0)
-		r = machine_add_virtio(guest->machine, &guest->balloon->dev, err);
 	return r;
+}
+
+static int add_balloon(struct guest *guest, struct error *err)
+{
+	int r = balloon_new(machine_memory(guest->machine), &guest->balloon, err);
+
+	return r == 0 ? machine_add_virtio(guest->machine, &guest->balloon->dev, err) : r;
 }
 
 static int add_shares(struct guest *guest, struct podshares *shares, struct error *err)
@@ -225,7 +228,7 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 		       struct launch_parts *parts, struct loop *loop, struct error *err)
 {
 	const struct pod_spec *pod = &params->shape->pod;
-	int r = 0;
+	int r = add_balloon(guest, err); /* the first: init knows it by its address */
 
 	set_limits(guest, params->shape);
 	for (unsigned i = 0; r == 0 && i < pod->napps; i++)
@@ -254,19 +257,19 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 
 void guest_describe(const struct shape *shape, bool serial, struct firmware_params *ret)
 {
-	unsigned n = shape->pod.napps + 2 + shape->net.nnics; /* vsock, entropy */
+	unsigned n = 1 + shape->pod.napps + 2 + shape->net.nnics; /* balloon; vsock, entropy */
 
 	if (shape->plan.mutable_pod)
 		n += PODMUT_SLOTS;
 	if (shape->memory > GUEST_BOOT_MEMORY)
-		n += 2; /* memory, balloon */
+		n++; /* virtio-mem */
 	n += shape->disk != 0;
 	n += podshares_count(&shape->pod);
 	*ret = (struct firmware_params){.ncpus = shape->ncpus};
 	ret->serial = serial;
 	ret->tpm = shape->guest_tpm;
 	for (unsigned i = 0; i < n && i < FIRMWARE_MAX_VIRTIO; i++)
-		machine_describe_virtio(ret, i);
+		machine_describe_virtio(ret, i, i == 0);
 }
 
 int guest_boot_dir(struct error *err)

@@ -21,11 +21,10 @@
 #include "vmm/vsock.h"
 
 /*
- * A pod's machine with its devices: a disk an app, vsock, a source of entropy, and for a pod with
- * more than GUEST_BOOT_MEMORY virtio-mem for the rest and a balloon that reports free pages, and a
- * file system for each volume of the host's. Each
- * device costs the guest up to 300 000 instructions before the first app runs, so there are no
- * others.
+ * A pod's machine with its devices: a balloon that reports free pages, a disk an app, vsock, a source
+ * of entropy, for a pod with more than GUEST_BOOT_MEMORY virtio-mem for the rest, and a file system
+ * for each volume of the host's. Each device costs the guest up to 300 000 instructions before the
+ * first app runs, so there are no others; the balloon's are spent later (initrd/late.h).
  */
 
 #define GUEST_BOOT_MEMORY (UINT64_C(128) << 20) /* a kernel section: less boots no faster */
@@ -41,7 +40,7 @@ struct guest {
 	struct net *nic[PLAN_NICS_MAX];
 	unsigned nnics;
 	struct mem *mem;	 /* NULL: the guest boots with all it gets */
-	struct balloon *balloon; /* likewise */
+	struct balloon *balloon;
 	struct fs *fs[POD_SHARES_MAX];
 	unsigned nfs;
 	int kernel;	     /* owned, for the guest's last words */

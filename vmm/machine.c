@@ -208,11 +208,12 @@ static int wire_virtio(struct machine *machine, unsigned n, struct error *err)
 	return r;
 }
 
-void machine_describe_virtio(struct firmware_params *params, unsigned n)
+void machine_describe_virtio(struct firmware_params *params, unsigned n, bool late)
 {
 	params->virtio[n] = (struct firmware_virtio){
 		.gpa = LAYOUT_VIRTIO_BASE + (uint64_t)n * VIRTIO_MMIO_SIZE,
 		.irq = n,
+		.late = late,
 	};
 	params->nvirtio = n + 1;
 	params->serial_irq = n + 1;
@@ -227,7 +228,7 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 		return error_set(err, -E2BIG, "more than %d devices", FIRMWARE_MAX_VIRTIO);
 	machine->virtio[n] = dev;
 	machine->offloaded |= dev->offloaded;
-	machine_describe_virtio(&machine->params, n);
+	machine_describe_virtio(&machine->params, n, dev->late);
 	machine->nvirtio = n + 1;
 	r = wire_virtio(machine, n, err);
 	if (r < 0) {

@@ -85,7 +85,8 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 	__attribute__((nonnull));
 
 /* Where the nth device goes, in the description of a machine that has those before it. */
-void machine_describe_virtio(struct firmware_params *params, unsigned n) __attribute__((nonnull));
+void machine_describe_virtio(struct firmware_params *params, unsigned n, bool late)
+	__attribute__((nonnull));
 
 /* The kernel's command line: of the kind of host, with or without a serial port, then words. */
 void machine_cmdline(bool emulated, bool serial, const char *words, struct str *ret)

@@ -27,17 +27,16 @@ static uint64_t resident(const struct guest *guest)
 static void reply(struct podrun *run, uint32_t client)
 {
 	cleanup_json struct json_object *root = json_object_new_object();
-	struct balloon_state balloon = {.target = 0};
+	struct balloon_state balloon;
 	struct guest *guest = run->guest;
 	uint64_t total = guest->memory;
 
-	if (guest->balloon)
-		balloon_get(guest->balloon, &balloon);
+	balloon_get(guest->balloon, &balloon);
 	json_add_int(root, "total", (int64_t)total);
 	json_add_int(root, "target", (int64_t)(total - MIN(balloon.target, total)));
 	/* the guest's word, which may be any */
 	json_add_int(root, "current", (int64_t)(total - MIN(balloon.actual, total)));
-	json_add_int(root, "minimum", (int64_t)(guest->balloon ? MEMORY_KEPT_MIN : total));
+	json_add_int(root, "minimum", (int64_t)MEMORY_KEPT_MIN);
 	json_add_int(root, "resident", (int64_t)resident(guest));
 	json_add_int(root, "returned", (int64_t)balloon.released);
 	control_reply(&run->control, client, json_text(root));
@@ -53,9 +52,6 @@ void podmemory_ask(struct podrun *run, uint32_t client)
 		reply(run, client);
 	} else if (!str_to_u64(args, INT64_MAX, &bytes)) {
 		control_reply(&run->control, client, "{\"error\":\"no number of bytes\"}");
-	} else if (!run->guest->balloon) {
-		control_reply(&run->control, client,
-			      "{\"error\":\"a guest that has only what it boots with keeps it\"}");
 	} else if (bytes < MEMORY_KEPT_MIN || bytes > total) {
 		cleanup_free char *text =
 			xasprintf("{\"error\":\"the guest can keep %llu to %llu MiB\"}",

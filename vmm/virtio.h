@@ -79,6 +79,7 @@ struct virtio_device {
 	uint64_t offered; /* device features; the transport adds VERSION_1 and the ring features */
 	unsigned nqueues;
 	bool offloaded;				/* set before virtio_init() */
+	bool late;				/* of struct firmware_virtio */
 	struct virtqueue vq[VIRTIO_MAX_QUEUES]; /* the device sets size_max before virtio_init() */
 
 	/* the transport's */

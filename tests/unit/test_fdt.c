@@ -55,7 +55,7 @@ static void devices_are_edge_interrupts_of_the_ioapic(void **state)
 	struct firmware_params params = {
 		.ncpus = 1,
 		.nvirtio = 2,
-		.virtio = {{0xd0000000, 0}, {0xd0001000, 7}},
+		.virtio = {{0xd0000000, 0, false}, {0xd0001000, 7, false}},
 	};
 	size_t size;
 	cleanup_free void *fdt = build(&params, &size);
@@ -72,6 +72,26 @@ static void devices_are_edge_interrupts_of_the_ioapic(void **state)
 	assert_int_equal(cell(fdt, node, "reg", 3), 0x200);
 	assert_int_equal(cell(fdt, node, "interrupts", 0), 7);
 	assert_int_equal(cell(fdt, node, "interrupts", 1), 3);
+}
+
+static void no_driver_is_for_a_late_device_by_its_name(void **state)
+{
+	struct firmware_params params = {
+		.ncpus = 1,
+		.nvirtio = 2,
+		.virtio = {{LAYOUT_VIRTIO_BASE, 0, true}, {0xd0001000, 1, false}},
+	};
+	size_t size;
+	cleanup_free void *fdt = build(&params, &size);
+	int node = fdt_path_offset(fdt, "/soc/virtio_late@d0000000"); /* initrd/late.c's */
+
+	(void)state;
+	assert_true(node > 0);
+	assert_int_equal(fdt_node_check_compatible(fdt, node, "virtio,mmio"), 1);
+	assert_int_equal(cell(fdt, node, "reg", 1), LAYOUT_VIRTIO_BASE);
+	assert_int_equal(cell(fdt, node, "interrupts", 0), 0);
+	node = fdt_path_offset(fdt, "/soc/virtio_mmio@d0001000");
+	assert_int_equal(fdt_node_check_compatible(fdt, node, "virtio,mmio"), 0);
 }
 
 static void serial_port_and_tpm_are_there_only_when_asked_for(void **state)
@@ -109,8 +129,8 @@ static void the_largest_machine_fits(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < FIRMWARE_MAX_VIRTIO; i++)
-		params.virtio[i] =
-			(struct firmware_virtio){LAYOUT_VIRTIO_BASE + i * UINT64_C(0x1000), i};
+		params.virtio[i] = (struct firmware_virtio){
+			.gpa = LAYOUT_VIRTIO_BASE + i * UINT64_C(0x1000), .irq = i};
 	fdt = build(&params, &size);
 	assert_true(size <= FDT_SIZE_MAX);
 	assert_true(fdt_path_offset(fdt, "/soc/virtio_mmio@d0047000") > 0);
@@ -121,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cpus_have_their_apic_ids),
 		cmocka_unit_test(devices_are_edge_interrupts_of_the_ioapic),
+		cmocka_unit_test(no_driver_is_for_a_late_device_by_its_name),
 		cmocka_unit_test(serial_port_and_tpm_are_there_only_when_asked_for),
 		cmocka_unit_test(the_largest_machine_fits),
 	};
