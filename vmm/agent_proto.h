@@ -121,14 +121,35 @@ struct agent_session_stream {
 };
 
 /*
- * The metadata service: init listens at AGENT_METADATA_ADDRESS and AGENT_METADATA_TCP_PORT, and has a
- * connection to AGENT_PORT_METADATA for each that it accepts. Bytes are relayed, raw: who it is that
- * asks is in the URL.
+ * The metadata service: init listens at AGENT_METADATA_ADDRESS and AGENT_METADATA_TCP_PORT, and relays
+ * bytes, raw: who it is that asks is in the URL. To dial the host is half the work of a short exchange,
+ * so connections to AGENT_PORT_METADATA stay, each for one exchange after the other, in frames
+ * {struct agent_metadata_hdr, u8 data[len]}:
+ *
+ *   DATA   what the app sends, or is answered
+ *   EOF    to the host, empty: the app sends no more, and listens still
+ *   BYE    to init with the answer's last bytes, to the host empty
+ *
+ * init begins an exchange with DATA or EOF. Each side ends it with one BYE; when both have, the next may
+ * begin.
  */
 #define AGENT_PORT_METADATA	1027
 #define AGENT_METADATA_ADDRESS	0x7f000001 /* 127.0.0.1: there is a loop-back in every pod */
 #define AGENT_METADATA_TCP_PORT 18112	   /* rkt's, of its daemon */
-#define AGENT_METADATA_MAX	16	   /* connections at once; others wait to be accepted */
+#define AGENT_METADATA_MAX	16	   /* apps at once; others wait to be accepted */
+#define AGENT_METADATA_CHUNK	8192	   /* bytes of data in a frame, at most */
+
+enum agent_metadata_kind {
+	AGENT_METADATA_DATA = 'd',
+	AGENT_METADATA_EOF = 'e',
+	AGENT_METADATA_BYE = 'b',
+};
+
+struct agent_metadata_hdr {
+	uint8_t kind; /* enum agent_metadata_kind */
+	uint8_t zero;
+	uint16_t len;
+};
 
 /*
  * The plan: a sequence of records {u16 tag, u16 zero, u32 len, u8 data[len]}, no padding. Strings

@@ -294,7 +294,7 @@ void metadata_remove_app(struct metadata *md, const char *name)
 	cleanup_json struct json_object *manifest = NULL;
 	struct json_object *apps = NULL;
 	struct error ignored = ERROR_INIT; /* what is there has been parsed before */
-	const struct document *doc = md->docs;
+	const struct document *doc;
 	const char *text;
 	size_t at;
 

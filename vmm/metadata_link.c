@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A slot's life: the guest dials and has it; its bytes become packets, the process's packets become
- * bytes; the process says BYE after its answer, and the guest's connection is shut down; when that
- * has closed, or when the guest hangs up before, we say BYE. Packets that come for a guest that has
- * gone are dropped.
+ * A slot's life: the guest dials and has it; its frames become packets and the process's packets
+ * frames, exchange after exchange; when the guest hangs up within one, we say BYE for it, and packets
+ * that come until the process has said BYE are dropped. A guest whose frames make no sense, or come when
+ * it is not its turn, is hung up on; a process that does likewise is given up.
  *
- * Nothing is allocated once the guest runs: what the guest did not take of a packet stays in the
- * slot, and no more is read before it has. What the process's socket does not take stays in the
- * vsock's buffer. A BYE or EOF that does not fit is owed and sent when there is room.
+ * Nothing is allocated once the guest runs: what the guest did not take of a frame stays in the slot,
+ * and no packet is read before it has. A frame of the guest is gathered in the slot, and stays there
+ * until the process's socket takes it; what follows stays in the vsock's buffer.
  */
 #include "vmm/metadata_link.h"
 
@@ -25,15 +25,20 @@
 #include "common/util.h"
 #include "vmm/metadata.h"
 
+#define HEADER sizeof(struct agent_metadata_hdr)
+
 struct slot {
 	int fd;		/* owned, -1: the process is gone */
 	int conn;	/* -1: no guest */
-	bool busy;	/* a connection has it, or had it and not both have said BYE */
+	bool open;	/* an exchange, which not both have ended */
+	bool said_bye;	/* the guest has, or we for it */
 	bool heard_bye; /* the process has said it */
-	bool owe_eof, owe_bye;
-	bool blocked;	   /* the process's socket takes no more now */
+	bool owe_bye;
+	bool blocked; /* the process's socket takes no more now */
+	unsigned got; /* bytes of the frame that comes from the guest */
+	uint8_t frame[HEADER + METADATA_CHUNK];
 	unsigned off, len; /* of what the guest has not taken */
-	uint8_t held[1 + METADATA_CHUNK];
+	uint8_t held[HEADER + METADATA_CHUNK];
 };
 
 struct metadata_link {
@@ -173,7 +178,6 @@ void metadata_link_new(const int fds[METADATA_SLOTS], int change, struct metadat
 	for (unsigned i = 0; i < METADATA_SLOTS; i++) {
 		link->slot[i].fd = fds[i];
 		link->slot[i].conn = -1;
-		link->slot[i].heard_bye = true;
 	}
 	*ret = link;
 }
@@ -252,24 +256,28 @@ void metadata_link_change(struct metadata_link *link, const char *name, int mani
 
 static void watch(struct metadata_link *link, const struct slot *slot)
 {
-	bool out = slot->blocked || slot->owe_eof || slot->owe_bye;
-
 	loop_set(link->loop, slot->fd,
-		 (slot->len ? 0 : (uint32_t)EPOLLIN) | (out ? (uint32_t)EPOLLOUT : 0),
+		 (slot->len ? 0 : (uint32_t)EPOLLIN) |
+			 (slot->blocked || slot->owe_bye ? (uint32_t)EPOLLOUT : 0),
 		 LOOP_METADATA, (uint32_t)(slot - link->slot));
 }
 
-/* Say what is owed, as far as there is room, and see whether the slot is free then. */
+static void note_byes(struct slot *slot)
+{
+	if (slot->said_bye && slot->heard_bye)
+		slot->open = slot->said_bye = slot->heard_bye = false;
+}
+
+/* Say what is owed, if there is room. */
 static void settle(struct metadata_link *link, struct slot *slot)
 {
-	static const uint8_t eof = METADATA_EOF, bye = METADATA_BYE;
+	static const uint8_t bye = METADATA_BYE;
 
-	if (slot->owe_eof && send(slot->fd, &eof, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
-		slot->owe_eof = false;
-	if (slot->owe_bye && !slot->owe_eof &&
-	    send(slot->fd, &bye, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+	if (slot->owe_bye && send(slot->fd, &bye, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1) {
 		slot->owe_bye = false;
-	slot->busy = slot->conn >= 0 || slot->owe_bye || !slot->heard_bye;
+		slot->said_bye = true;
+		note_byes(slot);
+	}
 	watch(link, slot);
 }
 
@@ -284,11 +292,9 @@ bool metadata_link_accept(struct metadata_link *link, unsigned conn)
 	for (unsigned i = 0; link && !link->gone && i < METADATA_SLOTS; i++) {
 		struct slot *slot = &link->slot[i];
 
-		if (slot->busy)
+		if (slot->conn >= 0 || slot->open)
 			continue;
-		slot->busy = true;
 		slot->conn = (int)conn;
-		slot->heard_bye = slot->owe_eof = slot->owe_bye = slot->blocked = false;
 		link->slot_of[conn] = (int8_t)i;
 		return true;
 	}
@@ -300,37 +306,87 @@ bool metadata_link_owns(const struct metadata_link *link, unsigned conn)
 	return link && link->slot_of[conn] >= 0;
 }
 
+/* Bytes of the frame that comes, as far as that is known. */
+static size_t frame_size(const struct slot *slot)
+{
+	struct agent_metadata_hdr hdr;
+
+	if (slot->got < HEADER)
+		return HEADER;
+	memcpy(&hdr, slot->frame, HEADER);
+	return HEADER + hdr.len;
+}
+
+/* Whether the guest may say what the header says. */
+static bool header_good(const struct slot *slot)
+{
+	struct agent_metadata_hdr hdr;
+
+	memcpy(&hdr, slot->frame, HEADER);
+	if (hdr.zero || slot->said_bye)
+		return false;
+	if (hdr.kind == METADATA_DATA)
+		return hdr.len <= METADATA_CHUNK;
+	return hdr.len == 0 &&
+	       (hdr.kind == METADATA_EOF || (hdr.kind == METADATA_BYE && slot->open));
+}
+
+/* A whole frame goes to the process. False: not now. */
+static bool pass_frame(struct slot *slot)
+{
+	uint8_t kind = slot->frame[0];
+	struct iovec iov[] = {{&kind, 1}, {slot->frame + HEADER, slot->got - HEADER}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+
+	if (slot->got < HEADER || slot->got < frame_size(slot))
+		return true; /* it is none yet */
+	slot->blocked = sendmsg(slot->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
+	if (slot->blocked) /* or gone: metadata_link_ready() finds out */
+		return false;
+	slot->got = 0;
+	slot->open = true;
+	slot->said_bye = kind == METADATA_BYE;
+	note_byes(slot);
+	return true;
+}
+
+/* The guest makes no sense. */
+static void hang_up(struct metadata_link *link, struct slot *slot)
+{
+	unsigned conn = (unsigned)slot->conn;
+
+	metadata_link_closed(link, conn);
+	vsock_reset(link->vs, conn);
+}
+
 size_t metadata_link_data(struct metadata_link *link, unsigned conn, const struct iovec *iov,
 			  unsigned n, size_t len)
 {
 	struct slot *slot = slot_of(link, conn);
-	uint8_t packet[1 + METADATA_CHUNK];
 	size_t done = 0;
 
-	packet[0] = METADATA_DATA;
-	for (unsigned i = 0; i < n && !slot->heard_bye; i++) {
+	if (slot->blocked)
+		return 0;
+	for (unsigned i = 0; i < n; i++) {
 		for (size_t off = 0; off < iov[i].iov_len;) {
-			size_t part = MIN(iov[i].iov_len - off, (size_t)METADATA_CHUNK);
+			size_t part = MIN(iov[i].iov_len - off, frame_size(slot) - slot->got);
 
-			memcpy(packet + 1, (const uint8_t *)iov[i].iov_base + off, part);
-			if (send(slot->fd, packet, 1 + part, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-				slot->blocked = true; /* gone: metadata_link_ready() finds out */
+			memcpy(slot->frame + slot->got, (const uint8_t *)iov[i].iov_base + off,
+			       part);
+			slot->got += (unsigned)part;
+			off += part;
+			done += part;
+			if (slot->got == HEADER && !header_good(slot)) {
+				hang_up(link, slot);
+				return len;
+			}
+			if (!pass_frame(slot)) {
 				watch(link, slot);
 				return done;
 			}
-			off += part;
-			done += part;
 		}
 	}
-	return len; /* after the answer nobody listens */
-}
-
-void metadata_link_eof(struct metadata_link *link, unsigned conn)
-{
-	struct slot *slot = slot_of(link, conn);
-
-	slot->owe_eof = !slot->heard_bye;
-	settle(link, slot);
+	return len;
 }
 
 void metadata_link_closed(struct metadata_link *link, unsigned conn)
@@ -339,9 +395,9 @@ void metadata_link_closed(struct metadata_link *link, unsigned conn)
 
 	link->slot_of[conn] = -1;
 	slot->conn = -1;
-	slot->len = 0;
+	slot->got = slot->len = 0;
 	slot->blocked = false;
-	slot->owe_bye = true;
+	slot->owe_bye = slot->open && !slot->said_bye;
 	settle(link, slot);
 }
 
@@ -362,26 +418,24 @@ static bool give_guest(struct metadata_link *link, struct slot *slot)
 static bool take_packets(struct metadata_link *link, struct slot *slot)
 {
 	while (give_guest(link, slot)) {
-		ssize_t n =
-			recv(slot->fd, slot->held, sizeof(slot->held), MSG_DONTWAIT | MSG_TRUNC);
+		uint8_t *packet = slot->held + HEADER - 1;
+		ssize_t n = recv(slot->fd, packet, 1 + METADATA_CHUNK, MSG_DONTWAIT | MSG_TRUNC);
+		struct agent_metadata_hdr hdr;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return true;
-		if (n <= 0 || (size_t)n > sizeof(slot->held) || !slot->busy || slot->heard_bye)
+		if (n <= 0 || n > 1 + METADATA_CHUNK || !slot->open || slot->heard_bye)
 			return false;
-		if (slot->held[0] == METADATA_DATA) {
-			slot->off = 1;
-			slot->len = (unsigned)n - 1;
-		} else if (slot->held[0] == METADATA_BYE) {
-			slot->heard_bye = true;
-			if (slot->conn >= 0)
-				vsock_shutdown(link->vs, (unsigned)slot->conn,
-					       VSOCK_SHUTDOWN_RCV | VSOCK_SHUTDOWN_SEND);
-		} else {
+		hdr = (struct agent_metadata_hdr){.kind = *packet, .len = (uint16_t)(n - 1)};
+		if (hdr.kind != METADATA_DATA && hdr.kind != METADATA_BYE)
 			return false;
-		}
+		memcpy(slot->held, &hdr, HEADER);
+		slot->off = 0;
+		slot->len = (unsigned)(HEADER + hdr.len);
+		slot->heard_bye = hdr.kind == METADATA_BYE;
+		note_byes(slot);
 	}
 	return true;
 }
@@ -420,11 +474,8 @@ bool metadata_link_ready(struct metadata_link *link, uint32_t index, uint32_t ev
 	assert(index < METADATA_SLOTS);
 	if (link->gone) /* an event of the same batch has found out */
 		return true;
-	if (events & EPOLLOUT) {
-		slot->blocked = false;
-		if (slot->conn >= 0)
-			vsock_flush(link->vs, (unsigned)slot->conn);
-	}
+	if (events & EPOLLOUT && pass_frame(slot) && slot->conn >= 0)
+		vsock_flush(link->vs, (unsigned)slot->conn);
 	if (events & (EPOLLHUP | EPOLLERR) || !take_packets(link, slot)) {
 		lose(link);
 		return false;

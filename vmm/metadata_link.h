@@ -19,18 +19,18 @@
  * relay between it and the guest's connections, which looks at nothing.
  *
  * Process and VMM share METADATA_SLOTS pairs of sockets, made before the VMM confines itself; a
- * connection of the guest has one for itself while it lasts. Each packet begins with an enum
- * metadata_packet. Each side ends each connection with exactly one METADATA_BYE; when both have, the
- * slot is free for the next.
+ * connection of the guest has one for itself while it lasts. A packet is a frame of the guest's
+ * connection (vmm/agent_proto.h): its kind, and the data. For a guest that hangs up within an exchange
+ * the VMM says METADATA_BYE; the slot is free for the next when the process has said it, too.
  */
 
 #define METADATA_SLOTS AGENT_METADATA_MAX
-#define METADATA_CHUNK 8192 /* bytes in a packet, its kind not counted */
+#define METADATA_CHUNK AGENT_METADATA_CHUNK /* bytes in a packet, its kind not counted */
 
 enum metadata_packet {
-	METADATA_DATA = 'd',
-	METADATA_EOF = 'e', /* to the process: the guest sends no more, but still listens */
-	METADATA_BYE = 'b',
+	METADATA_DATA = AGENT_METADATA_DATA,
+	METADATA_EOF = AGENT_METADATA_EOF,
+	METADATA_BYE = AGENT_METADATA_BYE,
 };
 
 /*
@@ -86,7 +86,6 @@ bool metadata_link_accept(struct metadata_link *link, unsigned conn);
 bool metadata_link_owns(const struct metadata_link *link, unsigned conn);
 size_t metadata_link_data(struct metadata_link *link, unsigned conn, const struct iovec *iov,
 			  unsigned n, size_t len) __attribute__((nonnull));
-void metadata_link_eof(struct metadata_link *link, unsigned conn) __attribute__((nonnull));
 void metadata_link_writable(struct metadata_link *link, unsigned conn) __attribute__((nonnull));
 void metadata_link_closed(struct metadata_link *link, unsigned conn) __attribute__((nonnull));
 

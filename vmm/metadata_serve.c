@@ -4,9 +4,9 @@
  * is a process apart: it gives up its user, its capabilities, files and nearly all system calls
  * (jail_helper()) before it reads any.
  *
- * A slot has one connection at a time. It reads until the request is whole, wrong, or late; writes
- * the answer; says BYE. From then on it waits for the other side's BYE. A BYE that comes before ends
- * the connection where it is.
+ * A slot has one exchange at a time. It reads until the request is whole, wrong, or late; writes the
+ * answer, the last of it with BYE. From then on it waits for the other side's BYE. A BYE that comes
+ * before ends the exchange where it is.
  */
 #include "vmm/metadata_serve.h"
 
@@ -62,12 +62,15 @@ static void go_on(struct slot *slot)
 	while (slot->sent < slot->out.len && slot->state <= ANSWERING) {
 		size_t part = MIN(slot->out.len - slot->sent, (size_t)METADATA_CHUNK);
 		uint8_t packet[1 + METADATA_CHUNK];
+		bool last = slot->state == ANSWERING && slot->sent + part == slot->out.len;
 
-		packet[0] = METADATA_DATA;
+		packet[0] = last ? METADATA_BYE : METADATA_DATA;
 		memcpy(packet + 1, slot->out.s + slot->sent, part);
 		if (send(slot->fd, packet, 1 + part, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			return;
 		slot->sent += part;
+		if (last)
+			slot->state = LEFT;
 	}
 	if (slot->state == ANSWERING)
 		slot->state = LEAVING;

@@ -55,9 +55,7 @@ static void on_eof(void *ctx, unsigned conn)
 		agent_gone(&run->agent);
 	else if (relays_owns(run->relays, conn))
 		relays_eof(run->relays, conn);
-	else if (metadata_link_owns(run->metadata, conn))
-		metadata_link_eof(run->metadata, conn);
-	else
+	else if (!metadata_link_owns(run->metadata, conn)) /* its frames say what has ended */
 		streams_eof(run->streams, conn);
 }
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """In a pod, app "a" of two: ask the metadata service everything, and print what it says.
 
-For each request a line: its name, the status, the type, and the body. Then app "b" is given a
+For each request a line: its name, the status, the type, and the body; what is too long for it in lines
+of NAME+. Then app "b" is given a
 signature to verify, through the loop-back. Few modules: starting is the slow part of this.
 """
 import os
@@ -13,6 +14,7 @@ HOST, _, REST = os.environ["AC_METADATA_URL"][len("http://"):].partition(":")
 PORT, _, TOKEN = REST.partition("/")
 BASE = f"/{TOKEN}/acMetadata/v1"
 PEER = 7777
+PIECE = 2000  # of a line that is shown with the app's name
 
 
 def connect(port):
@@ -54,7 +56,10 @@ def ask(path, method="GET", form=None, base=BASE):
 
 
 def show(name, answer):
-    print(name, *answer, flush=True)
+    *head, body = answer
+    print(name, *head, body[:PIECE], flush=True)
+    for at in range(PIECE, len(body), PIECE):
+        print(name + "+", body[at:at + PIECE], flush=True)
 
 
 def verify(signature, uuid):
@@ -87,6 +92,32 @@ def crowd():
     print("crowd", *sorted(set(statuses)), len(statuses), flush=True)
 
 
+def leave():
+    """Apps that hang up within a request, or before its answer, and those that reset."""
+    for request in (b"", b"GET /", f"GET {BASE}/pod/uuid HTTP/1.1\r\n\r\n".encode()):
+        for reset in (False, True):
+            for _ in range(4):
+                with connect(PORT) as sock:
+                    if reset:
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    sock.sendall(request)
+    show("after-leave", ask("/pod/uuid"))
+
+
+def slow():
+    """An answer of several frames, to who reads it late."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect((HOST, int(PORT)))
+        sock.sendall(f"GET {BASE}/apps/b/annotations/big HTTP/1.1\r\n\r\n".encode())
+        show("meanwhile", ask("/pod/uuid"))
+        answer = b""
+        while more := sock.recv(65536):
+            answer += more
+    status, _, body = parse(answer)
+    print("slow", status, len(body), body == body[0] * len(body), flush=True)
+
+
 for item in ("pod/annotations", "pod/manifest", "pod/uuid", "pod/annotations/none",
              "apps/a/annotations", "apps/a/annotations/size", "apps/a/image/manifest",
              "apps/a/image/id", "apps/b/annotations", "apps/b/image/manifest", "apps/b/image/id",
@@ -111,4 +142,7 @@ show("other-uuid", verify(SIGNED[2], "00000000-1111-2222-3333-444444444444"))
 show("bad-uuid", verify(SIGNED[2], "me"))
 show("bad-base64", verify("****", UUID))
 give_to_b(SIGNED[2])
+show("more", parse(raw(f"GET {BASE}/pod/uuid HTTP/1.1\r\n\r\n".encode() + b"x" * 20000)))
+leave()
+slow()
 crowd()

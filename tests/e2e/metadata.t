@@ -55,7 +55,7 @@ of_b='U=$AC_METADATA_URL/acMetadata/v1
 run_tripod run --mds-register --net=user --uuid-file-save="$WORK/uuid" \
 	"$WORK/a.aci" --name=a --annotation=color=red --annotation=new=3 \
 	--exec=/usr/bin/python3 -- -c "$(cat tests/e2e/metadata.py)" --- \
-	"$WORK/b.aci" --name=b --exec=/bin/sh -- -c "$of_b"
+	"$WORK/b.aci" --name=b --annotation=big="$(head -c 20000 /dev/zero | tr '\0' x)" --exec=/bin/sh -- -c "$of_b"
 is 'a pod that asks for everything ends well' "$status" 0
 like 'a false signature is told to who asks' "$err" '^b: wget: .* 403 Forbidden$'
 uuid=$(cat "$WORK/uuid")
@@ -63,7 +63,7 @@ JSON='application/json'
 TEXT='text/plain; charset=us-ascii'
 said()
 {
-	printf '%s\n' "$out" | sed -n "s|^a: $1 ||p"
+	printf '%s\n' "$out" | sed -n "s|^a: $1+\? ||p" | tr -d '\n'
 }
 
 manifest=$(find "$DATA/pods" -path "*/$uuid/pod")
@@ -98,6 +98,10 @@ for name in no-content nonsense half bad-uuid bad-base64; do
 done
 like 'a request that does not end' "$(said long)" '^431 '
 is 'who shuts down is answered' "$(said half-closed)" "200 $TEXT $uuid"
+is 'who says more than there is to say, too' "$(said more)" "200 $TEXT $uuid"
+is 'who hangs up leaves the place to others' "$(said after-leave)" "200 $TEXT $uuid"
+is 'a long answer comes in parts' "$(said slow)" '200 20000 True'
+is 'and nobody waits for who reads it late' "$(said meanwhile)" "200 $TEXT $uuid"
 like 'a signature is of SHA-512' "$(said signature)" "^200 $TEXT [A-Za-z0-9+/]{86}==\$"
 is "the pod's own is verified" "$(said verified)" "200 $TEXT "
 like "as another pod's it is not" "$(said other-uuid)" '^403 '

@@ -36,7 +36,7 @@ static size_t on_data(void *ctx, unsigned conn, const struct iovec *iov, unsigne
 static void on_eof(void *ctx, unsigned conn)
 {
 	(void)ctx;
-	metadata_link_eof(md_link, conn);
+	(void)conn;
 }
 
 static void on_writable(void *ctx, unsigned conn)
@@ -75,9 +75,10 @@ static void step(struct vsg *v, struct loop *loop, int *fds, const uint8_t *data
 	static const uint8_t zeroes[2 * METADATA_CHUNK];
 	uint32_t port = FIRST + data[1] % PORTS;
 	int *fd = &fds[data[1] % METADATA_SLOTS];
+	struct agent_metadata_hdr hdr = {.zero = 0};
 	uint8_t buf[METADATA_CHUNK];
 
-	switch (data[0] % 10) {
+	switch (data[0] % 11) {
 	case 0:
 		vsg_send(v, VSG_REQUEST, port, AGENT_PORT_METADATA, 0, NULL, 0);
 		break;
@@ -106,8 +107,14 @@ static void step(struct vsg *v, struct loop *loop, int *fds, const uint8_t *data
 	case 8:
 		(void)!recv(*fd, buf, sizeof(buf), MSG_DONTWAIT);
 		break;
+	case 10: /* a frame that is one */
+		hdr.kind = (uint8_t) "debd"[data[0] >> 6];
+		hdr.len = hdr.kind == METADATA_DATA ? sizeof(buf) / 2 : 0;
+		vsg_send(v, VSG_RW, port, AGENT_PORT_METADATA, 0, &hdr, sizeof(hdr));
+		vsg_send(v, VSG_RW, port, AGENT_PORT_METADATA, 0, zeroes, hdr.len);
+		break;
 	case 9:
-		if (data[0] == 249)
+		if (data[0] == 251)
 			close_fd(fd);
 		else
 			turn(loop);

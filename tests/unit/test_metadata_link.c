@@ -48,7 +48,8 @@ static size_t on_data(void *ctx, unsigned conn, const struct iovec *iov, unsigne
 
 static void on_eof(void *ctx, unsigned conn)
 {
-	metadata_link_eof(((struct fixture *)ctx)->link, conn);
+	(void)ctx;
+	(void)conn;
 }
 
 static void on_writable(void *ctx, unsigned conn)
@@ -149,18 +150,62 @@ static void dial(struct fixture *f, uint32_t port)
 	vsg_send(&f->v, VSG_REQUEST, port, AGENT_PORT_METADATA, 0, NULL, 0);
 }
 
+static void put_frame(struct str *out, uint8_t kind, const void *data, size_t len)
+{
+	const struct agent_metadata_hdr hdr = {.kind = kind, .len = (uint16_t)len};
+
+	str_addn(out, (const char *)&hdr, sizeof(hdr));
+	str_addn(out, data, len);
+}
+
+static void say_raw(struct fixture *f, uint32_t port, const void *bytes, size_t len)
+{
+	vsg_send(&f->v, VSG_RW, port, AGENT_PORT_METADATA, 0, bytes, (uint32_t)len);
+}
+
+static void say_frame(struct fixture *f, uint32_t port, uint8_t kind, const char *text)
+{
+	cleanup_str struct str frame = STR_INIT;
+
+	put_frame(&frame, kind, text, strlen(text));
+	say_raw(f, port, frame.s, frame.len);
+}
+
 static void say(struct fixture *f, uint32_t port, const char *text)
 {
-	vsg_send(&f->v, VSG_RW, port, AGENT_PORT_METADATA, 0, text, (uint32_t)strlen(text));
+	say_frame(f, port, METADATA_DATA, text);
 }
 
 enum {
 	DIALLED = 1,
-	SHUT = 2,
 	RESET = 4,
+	BYE = 8,
 };
 
-/* Take what has come for a port. */
+/* Take the frames of what has been heard; BYE is the last. */
+static unsigned take_frames(struct str *raw, struct str *text)
+{
+	struct agent_metadata_hdr hdr;
+	size_t off = 0;
+	unsigned what = 0;
+
+	while (raw->len - off >= sizeof(hdr)) {
+		assert_false(what & BYE);
+		memcpy(&hdr, raw->s + off, sizeof(hdr));
+		assert_true(hdr.kind == METADATA_DATA || hdr.kind == METADATA_BYE);
+		assert_true(hdr.zero == 0 && hdr.len <= METADATA_CHUNK);
+		if (raw->len - off - sizeof(hdr) < hdr.len)
+			break;
+		str_addn(text, raw->s + off + sizeof(hdr), hdr.len);
+		off += sizeof(hdr) + hdr.len;
+		what |= hdr.kind == METADATA_BYE ? BYE : 0;
+	}
+	memmove(raw->s, raw->s + off, raw->len - off);
+	raw->len -= off;
+	return what;
+}
+
+/* Take what has come for a port, raw. */
 static unsigned hear(struct fixture *f, uint32_t port, struct str *text)
 {
 	unsigned what = 0;
@@ -171,7 +216,6 @@ static unsigned hear(struct fixture *f, uint32_t port, struct str *text)
 		if (p.hdr.dst_port != port)
 			continue;
 		what |= p.hdr.op == VSG_RESPONSE ? DIALLED : 0;
-		what |= p.hdr.op == VSG_SHUTDOWN ? SHUT : 0;
 		what |= p.hdr.op == VSG_RST ? RESET : 0;
 		str_addn(text, (const char *)p.data, p.len);
 		f->v.fwd_cnt += (uint32_t)p.len;
@@ -181,17 +225,31 @@ static unsigned hear(struct fixture *f, uint32_t port, struct str *text)
 	return what;
 }
 
+/* All frames up to the one that says BYE. */
+static unsigned hear_answer(struct fixture *f, uint32_t port, struct str *answer)
+{
+	cleanup_str struct str raw = STR_INIT;
+	unsigned what = 0;
+
+	for (;;) {
+		what |= hear(f, port, &raw);
+		if (raw.len)
+			what |= take_frames(&raw, answer);
+		if (what & (BYE | RESET))
+			break;
+		turn(f, PATIENCE);
+	}
+	assert_int_equal(raw.len, 0);
+	return what;
+}
+
 /* The whole of a conversation, from dialling to the end. */
 static void converse(struct fixture *f, uint32_t port, const char *request, struct str *answer)
 {
-	unsigned what = 0;
-
 	f->v.fwd_cnt = 0;
 	dial(f, port);
 	say(f, port, request);
-	while (!((what |= hear(f, port, answer)) & SHUT))
-		turn(f, PATIENCE);
-	assert_int_equal(what, DIALLED | SHUT);
+	assert_int_equal(hear_answer(f, port, answer), DIALLED | BYE);
 	vsg_send(&f->v, VSG_RST, port, AGENT_PORT_METADATA, 0, NULL, 0);
 }
 
@@ -205,6 +263,38 @@ static void requests_are_answered_one_after_the_other_in_any_number(void **state
 		converse(f, FIRST + i, GET, &answer);
 		assert_true(str_starts_with(str_get(&answer), "HTTP/1.1 200 OK\r\n"));
 		assert_true(str_ends_with(str_get(&answer), "\r\n\r\n" UUID));
+	}
+	assert_false(f->lost);
+}
+
+static void a_connection_is_for_one_exchange_after_the_other(void **state)
+{
+	struct fixture *f = *state;
+
+	dial(f, FIRST);
+	for (uint32_t i = 0; i < 100; i++) {
+		cleanup_str struct str answer = STR_INIT, said = STR_INIT;
+
+		if (i) /* of the one before, which comes with the request */
+			put_frame(&said, METADATA_BYE, NULL, 0);
+		put_frame(&said, METADATA_DATA, GET, strlen(GET));
+		if (i % 3 == 1) /* in pieces, each byte for itself */
+			for (size_t k = 0; k < said.len; k++)
+				say_raw(f, FIRST, said.s + k, 1);
+		else
+			say_raw(f, FIRST, said.s, said.len);
+		assert_true(hear_answer(f, FIRST, &answer) & BYE);
+		assert_true(str_ends_with(str_get(&answer), "\r\n\r\n" UUID));
+		if (i % 7 == 0) { /* or for itself, the host's coming back at once */
+			cleanup_str struct str none = STR_INIT;
+
+			say_frame(f, FIRST, METADATA_BYE, "");
+			say_frame(f, FIRST, METADATA_DATA, "GET");
+			say_frame(f, FIRST, METADATA_BYE, "");
+			assert_true(hear_answer(f, FIRST, &none) & BYE);
+			say(f, FIRST, GET);
+			assert_true(hear_answer(f, FIRST, &none) & BYE);
+		}
 	}
 	assert_false(f->lost);
 }
@@ -235,9 +325,8 @@ static void half_a_request_and_no_more_is_told_so(void **state)
 
 	dial(f, FIRST);
 	say(f, FIRST, "GET /t/acMeta");
-	vsg_send(&f->v, VSG_SHUTDOWN, FIRST, AGENT_PORT_METADATA, VSOCK_SHUTDOWN_SEND, NULL, 0);
-	while (!(hear(f, FIRST, &answer) & SHUT))
-		turn(f, PATIENCE);
+	say_frame(f, FIRST, METADATA_EOF, "");
+	assert_int_equal(hear_answer(f, FIRST, &answer), DIALLED | BYE);
 	assert_true(str_starts_with(str_get(&answer), "HTTP/1.1 400 "));
 }
 
@@ -352,12 +441,13 @@ static void there_is_a_slot_for_each_and_none_for_one_more(void **state)
 	dial(f, FIRST + METADATA_SLOTS);
 	assert_int_equal(hear(f, FIRST + METADATA_SLOTS, &heard), RESET);
 
-	/* one of them is free when the guest has hung up and the process has heard of it */
+	/* one that was used is free when the guest has hung up and the process has heard of it */
+	say(f, FIRST + 3, "x");
 	vsg_send(&f->v, VSG_RST, FIRST + 3, AGENT_PORT_METADATA, 0, NULL, 0);
 	dial(f, FIRST + METADATA_SLOTS);
 	assert_int_equal(hear(f, FIRST + METADATA_SLOTS, &heard), RESET);
-	assert_int_equal(recv(f->fds[3], packet, sizeof(packet), MSG_DONTWAIT), 1);
-	assert_int_equal(packet[0], METADATA_EOF);
+	assert_int_equal(recv(f->fds[3], packet, sizeof(packet), MSG_DONTWAIT), 2);
+	assert_memory_equal(packet, "dx", 2);
 	assert_int_equal(recv(f->fds[3], packet, sizeof(packet), MSG_DONTWAIT), 1);
 	assert_int_equal(packet[0], METADATA_BYE);
 	assert_int_equal(send(f->fds[3], &bye, 1, 0), 1);
@@ -372,6 +462,7 @@ static void assert_loses(struct fixture *f, int fd, const void *packet, size_t l
 	cleanup_str struct str heard = STR_INIT;
 
 	dial(f, FIRST);
+	say(f, FIRST, "x");
 	assert_int_equal(hear(f, FIRST, &heard), DIALLED);
 	if (len)
 		assert_int_equal(send(fd, packet, len, 0), len);
@@ -424,18 +515,67 @@ static void what_the_process_does_not_take_waits(void **state)
 
 	dial(f, FIRST);
 	/* less than the credit of a connection, and more than its socket takes */
-	for (; sent < VSOCK_CREDIT - sizeof(part); sent += sizeof(part))
-		vsg_send(&f->v, VSG_RW, FIRST, AGENT_PORT_METADATA, 0, part, sizeof(part));
+	for (; sent < VSOCK_CREDIT - 2 * sizeof(part); sent += sizeof(part)) {
+		cleanup_str struct str frame = STR_INIT;
+
+		put_frame(&frame, METADATA_DATA, part, sizeof(part));
+		say_raw(f, FIRST, frame.s, frame.len);
+	}
 	while (got < sent) {
 		n = recv(f->fds[0], packet, sizeof(packet), MSG_DONTWAIT);
 		if (n < 0) {
 			turn(f, PATIENCE);
 			continue;
 		}
+		assert_int_equal(n, 1 + sizeof(part));
 		assert_int_equal(packet[0], METADATA_DATA);
+		assert_memory_equal(packet + 1, part, sizeof(part));
 		got += (size_t)n - 1;
 	}
 	assert_int_equal(got, sent);
+}
+
+static void a_guest_whose_frames_make_no_sense_is_hung_up_on(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool within; /* an exchange */
+	} frames[] = {
+		{"x\0\0", 4, false},	   /* no kind */
+		{"d\1\0", 4, false},	   /* not zero */
+		{"d\0\1\x20", 4, false},   /* too long by one */
+		{"d\0\xff\xff", 4, true},  /* as long as can be said */
+		{"e\0\1", 4, false},	   /* EOF has no data */
+		{"b\0\1", 4, true},	   /* nor has BYE */
+		{"b\0\0", 4, false},	   /* of what? */
+		{"b\0\0\0d\0\0", 8, true}, /* it is not its turn */
+		{"b\0\0\0b\0\0", 8, true},
+	};
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(frames); i++) {
+		cleanup_str struct str heard = STR_INIT;
+		uint32_t port = FIRST + i;
+		uint8_t packet[4];
+		static const uint8_t bye = METADATA_BYE;
+
+		dial(f, port);
+		if (frames[i].within)
+			say(f, port, "x");
+		say_raw(f, port, frames[i].bytes, frames[i].len);
+		assert_int_equal(hear(f, port, &heard), DIALLED | RESET);
+		if (!frames[i].within)
+			continue;
+		/* the process is told of one end, so that it is free for another guest */
+		assert_int_equal(recv(f->fds[0], packet, sizeof(packet), MSG_DONTWAIT), 2);
+		assert_int_equal(recv(f->fds[0], packet, sizeof(packet), MSG_DONTWAIT), 1);
+		assert_int_equal(packet[0], METADATA_BYE);
+		assert_int_equal(send(f->fds[0], &bye, 1, 0), 1);
+		turn(f, PATIENCE);
+		assert_true(recv(f->fds[0], packet, sizeof(packet), MSG_DONTWAIT) < 0);
+	}
+	assert_false(f->lost);
 }
 
 int main(void)
@@ -444,6 +584,7 @@ int main(void)
 #define SERVED(test) cmocka_unit_test_setup_teardown(test, setup_served, teardown)
 #define ALONE(test)  cmocka_unit_test_setup_teardown(test, setup, teardown)
 		SERVED(requests_are_answered_one_after_the_other_in_any_number),
+		SERVED(a_connection_is_for_one_exchange_after_the_other),
 		SERVED(an_answer_may_be_larger_than_what_the_guest_takes_at_once),
 		SERVED(what_is_no_request_is_told_so),
 		SERVED(half_a_request_and_no_more_is_told_so),
@@ -457,6 +598,7 @@ int main(void)
 		ALONE(a_process_that_says_too_much_at_once_is_lost),
 		ALONE(a_process_that_ends_is_lost),
 		ALONE(what_the_process_does_not_take_waits),
+		ALONE(a_guest_whose_frames_make_no_sense_is_hung_up_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
