@@ -9,14 +9,14 @@ cd "$(dirname "$0")"
 # compilers and libraries
 build="gcc libc6-dev musl-tools make pkg-config
 	libfdt-dev libarchive-dev libjson-c-dev libssl-dev libcurl4-openssl-dev libseccomp-dev
-	librnp-dev libext2fs-dev e2fsprogs
+	librnp-dev libext2fs-dev
 	zlib1g-dev libbz2-dev liblzma-dev libzstd-dev libtss2-dev"
 # guest kernel
 kernel="linux-source-6.1 flex bison bc libelf-dev xz-utils patch cpio kmod"
 # images
 images="busybox-static ca-certificates"
 # tests and checks
-tests="libcmocka-dev perl erofs-utils device-tree-compiler clang clang-format clang-tidy
+tests="libcmocka-dev perl erofs-utils e2fsprogs device-tree-compiler clang clang-format clang-tidy
 	libclang-rt-14-dev cppcheck shellcheck zstd bzip2 python3 procps openssl strace
 	docker-registry buildah iproute2 curl passt containernetworking-plugins iptables
 	qemu-system-common swtpm swtpm-tools tpm2-tools umoci skopeo redis-tools"
