@@ -25,7 +25,6 @@ static int move_into_place(const char *aside, const char *path, bool overwrite, 
 	return r < 0 ? error_errno(err, "%s", path) : 0;
 }
 
-/* Messages name the file that was asked for. */
 static int write_aside(const char *aside, const char *path,
 		       int (*fill)(void *ctx, int fd, struct error *err), void *ctx,
 		       struct error *err)
@@ -33,8 +32,9 @@ static int write_aside(const char *aside, const char *path,
 	cleanup_fd int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r;
 
+	/* the file that was asked for is named, but where only the other one is in the way */
 	if (fd < 0)
-		return error_errno(err, "%s", path);
+		return error_errno(err, "%s", errno == EEXIST ? aside : path);
 	r = fill(ctx, fd, err);
 	if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
 		r = error_errno(err, "%s", path);
