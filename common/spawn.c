@@ -27,12 +27,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/str.h"
 #include "common/util.h"
 
 #define SPAWN_FDS_MAX 96 /* descriptors handed to one child: a file for each of 64 apps, and some */
 #define FD_PARKING    256 /* descriptors are moved here first, so that targets can not collide */
 #define ARMED	      0	  /* what the child asks with, where else an errno comes */
 #define ORPHAN_MS     20  /* a child that gets no answer looks this often whether it is an orphan */
+
+char *spawn_find(const char *name, const char *dirs)
+{
+	cleanup_strv struct strv list = STRV_INIT;
+
+	strv_split(&list, dirs, ':');
+	for (size_t i = 0; i < list.n; i++) {
+		cleanup_free char *file = xasprintf("%s/%s", list.v[i], name);
+
+		if (list.v[i][0] == '/' && access(file, X_OK) == 0)
+			return take_ptr(file);
+	}
+	return NULL;
+}
 
 /* Put the given descriptors in place; everything else above 2 closes on exec. */
 static int place_fds(const struct spawn_args *args, int *status_fd)

@@ -33,6 +33,12 @@ struct spawn_args {
 	void *ctx;
 };
 
+/*
+ * The first program of that name in a list of directories that colons part, relative ones passed over.
+ * The caller frees it; NULL: there is none.
+ */
+char *spawn_find(const char *name, const char *dirs) __attribute__((nonnull));
+
 /* Start it. *ret_pidfd becomes readable when the child ends and is the caller's to close. */
 int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct error *err)
 	__attribute__((nonnull));

@@ -32,21 +32,16 @@ static char *search_path(const struct cni_pod *pod)
 
 static int find_plugin(const char *type, const char *path, char **ret, struct error *err)
 {
-	cleanup_strv struct strv dirs = STRV_INIT;
+	char *file = spawn_find(type, path);
 
-	strv_split(&dirs, path, ':');
-	for (size_t i = 0; i < dirs.n; i++) {
-		cleanup_free char *file = xasprintf("%s/%s", dirs.v[i], type);
-
-		if (access(file, X_OK) == 0) {
-			*ret = take_ptr(file);
-			return 0;
-		}
-	}
-	return error_set(err, -ENOENT,
-			 "plugin %s is in none of %s: install containernetworking-plugins, or run "
-			 "with --net=none",
-			 type, path);
+	if (!file)
+		return error_set(
+			err, -ENOENT,
+			"plugin %s is in none of %s: install containernetworking-plugins, or run "
+			"with --net=none",
+			type, path);
+	*ret = file;
+	return 0;
 }
 
 static struct json_object *port_mappings(const struct cni_pod *pod)

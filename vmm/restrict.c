@@ -11,7 +11,8 @@
 #include "common/str.h"
 #include "common/util.h"
 
-#define TIMEOUT_MS 30000 /* others may hold the lock of the rules */
+#define TIMEOUT_MS   30000 /* others may hold the lock of the rules */
+#define PROGRAM_DIRS "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin"
 
 #define STATES "-m conntrack ! --ctstate ESTABLISHED,RELATED"
 
@@ -23,21 +24,6 @@ static const struct {
 	{"FORWARD", "-o", STATES ",DNAT"},
 };
 
-static int find_program(const char *name, char **ret, struct error *err)
-{
-	static const char *const dirs[] = {"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		cleanup_free char *path = xasprintf("%s/%s", dirs[i], name);
-
-		if (access(path, X_OK) == 0) {
-			*ret = take_ptr(path);
-			return 0;
-		}
-	}
-	return error_set(err, -ENOENT, "%s is not installed", name);
-}
-
 /* Run it with a text to read. *ret_status is its exit status. */
 static int run_program(const char *name, const char *const *words, const char *text, int log,
 		       int *ret_status, struct error *err)
@@ -46,15 +32,14 @@ static int run_program(const char *name, const char *const *words, const char *t
 	const struct spawn_fd fds[] = {{in, 0}, {log, 2}};
 	struct spawn_args args = {.cwd = -1, .fds = fds, .nfds = ARRAY_SIZE(fds)};
 	cleanup_strv struct strv argv = STRV_INIT;
-	cleanup_free char *path = NULL;
+	cleanup_free char *path = spawn_find(name, PROGRAM_DIRS);
 	pid_t pid;
 	int r;
 
 	if (in < 0 || pwrite(in, text, strlen(text), 0) < 0)
 		return error_errno(err, "%s", name);
-	r = find_program(name, &path, err);
-	if (r < 0)
-		return r;
+	if (!path)
+		return error_set(err, -ENOENT, "%s is not installed", name);
 	strv_add(&argv, name);
 	for (; *words; words++)
 		strv_add(&argv, *words);

@@ -75,21 +75,15 @@ static int find_program(char **ret, struct error *err)
 {
 	static const char known[] = "/usr/lib/qemu:/usr/libexec";
 	const char *path = getenv("PATH");
-	cleanup_free char *all = xasprintf("%s:%s", path ? path : "/usr/bin:/bin", known);
-	cleanup_strv struct strv dirs = STRV_INIT;
+	cleanup_free char *dirs = xasprintf("%s:%s", path ? path : "/usr/bin:/bin", known);
+	char *file = spawn_find(PROGRAM, dirs);
 
-	strv_split(&dirs, all, ':');
-	for (size_t i = 0; i < dirs.n; i++) {
-		cleanup_free char *file = xasprintf("%s/" PROGRAM, dirs.v[i]);
-
-		if (dirs.v[i][0] == '/' && access(file, X_OK) == 0) {
-			*ret = take_ptr(file);
-			return 0;
-		}
-	}
-	return error_set(err, -ENOENT,
-			 PROGRAM " serves volumes, and is not installed (package "
-				 "qemu-system-common)");
+	if (!file)
+		return error_set(err, -ENOENT,
+				 PROGRAM " serves volumes, and is not installed (package "
+					 "qemu-system-common)");
+	*ret = file;
+	return 0;
 }
 
 /* The child's part: in namespaces of its own, with one thread. */

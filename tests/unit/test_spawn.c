@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -121,6 +122,32 @@ static void a_missing_program_is_the_callers_error(void **state)
 	assert_int_equal(spawn(&args, &pid, &pidfd, &err), -EACCES);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* nothing is left to reap */
 	assert_int_equal(errno, ECHILD);
+}
+
+static void a_program_is_found_where_it_is_first_and_can_be_executed(void **state)
+{
+	const struct scratch *scratch = *state;
+	cleanup_free char *first = xasprintf("%s/a/tool", scratch->path);
+	cleanup_free char *second = xasprintf("%s/b/tool", scratch->path);
+	cleanup_free char *dirs =
+		xasprintf("%s/none::%s/a:%s/b", scratch->path, scratch->path, scratch->path);
+	cleanup_free char *found = NULL, *relative = NULL;
+
+	assert_int_equal(mkdirat(scratch->fd, "a", 0755), 0);
+	assert_int_equal(mkdirat(scratch->fd, "b", 0755), 0);
+	close(openat(scratch->fd, "a/tool", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	close(openat(scratch->fd, "b/tool", O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+	found = spawn_find("tool", dirs);
+	assert_string_equal(found, second);
+	assert_int_equal(chmod(first, 0755), 0);
+	free(found);
+	found = spawn_find("tool", dirs);
+	assert_string_equal(found, first);
+	assert_null(spawn_find("other", dirs));
+	assert_null(spawn_find("tool", ""));
+	assert_int_equal(fchdir(scratch->fd), 0);
+	relative = spawn_find("tool", "a:./b:");
+	assert_null(relative);
 }
 
 static void signals_are_as_a_program_expects_them(void **state)
@@ -285,6 +312,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_directory_is_entered_whatever_its_number,
 						scratch_setup, scratch_teardown),
 		cmocka_unit_test(a_missing_program_is_the_callers_error),
+		cmocka_unit_test_setup_teardown(
+			a_program_is_found_where_it_is_first_and_can_be_executed, scratch_setup,
+			scratch_teardown),
 		cmocka_unit_test(signals_are_as_a_program_expects_them),
 		cmocka_unit_test(the_environment_is_the_given_one),
 		cmocka_unit_test(waiting_ends_at_its_deadline_whatever_signals_come),
