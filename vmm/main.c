@@ -166,36 +166,14 @@ static const char *called_as(const char *argv0)
 	return slash ? slash + 1 : argv0 ? argv0 : "";
 }
 
-static int run_stop(int argc, char **argv)
-{
-	struct error err = ERROR_INIT;
-
-	log_init("stop", LOG_INFO);
-	if (stop_pod(argc, argv, &err) == 0)
-		return 0;
-	log_error("%s", err.msg);
-	return STAGE1_EXIT_FAILURE;
-}
-
-/* The app/ entry points. */
-static int change_app(const char *what, int (*change)(int, char *const *, struct error *), int argc,
-		      char **argv)
+/* An entry point that does one thing to the pod in the working directory. */
+static int run_entry(const char *what, int (*entry)(int, char *const *, struct error *), int argc,
+		     char **argv)
 {
 	struct error err = ERROR_INIT;
 
 	log_init(what, LOG_INFO);
-	if (change(argc, argv, &err) == 0)
-		return 0;
-	log_error("%s", err.msg);
-	return STAGE1_EXIT_FAILURE;
-}
-
-static int run_attach(int argc, char **argv)
-{
-	struct error err = ERROR_INIT;
-
-	log_init("attach", LOG_INFO);
-	if (join_app(argc, argv, &err) == 0)
+	if (entry(argc, argv, &err) == 0)
 		return 0;
 	log_error("%s", err.msg);
 	return STAGE1_EXIT_FAILURE;
@@ -244,24 +222,19 @@ int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name, *what;
-		int (*change)(int, char *const *, struct error *);
-	} changes[] = {
-		{"app-add", "add", appchange_add},
-		{"app-start", "start", appchange_start},
-		{"app-stop", "stop", appchange_stop},
-		{"app-rm", "rm", appchange_rm},
+		int (*entry)(int, char *const *, struct error *);
+	} entries[] = {
+		{"app-add", "add", appchange_add},    {"app-start", "start", appchange_start},
+		{"app-stop", "stop", appchange_stop}, {"app-rm", "rm", appchange_rm},
+		{"attach", "attach", join_app},	      {"stop", "stop", stop_pod},
 	};
 	struct timespec start;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++)
-		if (strcmp(called_as(argv[0]), changes[i].name) == 0)
-			return change_app(changes[i].what, changes[i].change, argc, argv);
+	for (unsigned i = 0; i < ARRAY_SIZE(entries); i++)
+		if (strcmp(called_as(argv[0]), entries[i].name) == 0)
+			return run_entry(entries[i].what, entries[i].entry, argc, argv);
 	if (strcmp(called_as(argv[0]), "gc") == 0)
 		return run_gc(argc, argv);
-	if (strcmp(called_as(argv[0]), "stop") == 0)
-		return run_stop(argc, argv);
-	if (strcmp(called_as(argv[0]), "attach") == 0)
-		return run_attach(argc, argv);
 	if (strcmp(called_as(argv[0]), "enter") == 0)
 		return run_enter(argc, argv);
 	if (strcmp(called_as(argv[0]), METADATA_NAME) == 0)
