@@ -318,17 +318,14 @@ static void show_fault(struct podrun *run, uint32_t index)
 /* What the host could not do for a disk, once each. */
 static void show_disk_error(struct podrun *run, uint32_t index)
 {
-	const struct virtio_device *dev = run->guest->machine->virtio[LOOP_DEVICE(index)];
+	struct virtio_device *dev = run->guest->machine->virtio[LOOP_DEVICE(index)];
+	struct blk *blk = dev->id == VIRTIO_ID_BLOCK ? container_of(dev, struct blk, dev) : NULL;
+	int error = blk ? blk_take_error(blk) : 0;
 
-	for (uint32_t i = 0; dev->id == VIRTIO_ID_BLOCK && i <= GUEST_WRITABLE; i++) {
-		struct blk *blk = guest_disk(run->guest, i);
-		int error = blk && &blk->dev == dev ? blk_take_error(blk) : 0;
-
-		if (error)
-			log_warn("%s: %s; the apps see I/O errors",
-				 i == GUEST_WRITABLE ? "the pod's disk" : dev->name,
-				 strerror(error));
-	}
+	if (error)
+		log_warn("%s: %s; the apps see I/O errors",
+			 blk == run->guest->writable ? "the pod's disk" : dev->name,
+			 strerror(error));
 }
 
 static void on_net(struct podrun *run, const struct loop_event *event)
