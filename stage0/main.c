@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@ static void open_standard_streams(void)
 int main(int argc, char **argv)
 {
 	open_standard_streams();
+	/* one whose caller ignores it, which is inherited, could wait for nobody */
+	signal(SIGCHLD, SIG_DFL);
 	/* tpm2-tss prints what we say in our own words */
 	setenv("TSS2_LOG", "all+none", 0);
 	return command_main(argc, argv);

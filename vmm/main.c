@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -230,6 +231,8 @@ int main(int argc, char **argv)
 	};
 	struct timespec start;
 
+	/* one whose caller ignores it, which is inherited, could wait for nobody */
+	signal(SIGCHLD, SIG_DFL);
 	for (unsigned i = 0; i < ARRAY_SIZE(entries); i++)
 		if (strcmp(called_as(argv[0]), entries[i].name) == 0)
 			return run_entry(entries[i].what, entries[i].entry, argc, argv);

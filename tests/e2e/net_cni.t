@@ -108,7 +108,10 @@ first=$!
 (
 	WORK2=$WORK/second
 	mkdir "$WORK2"
-	TRIPOD_TEST=$WORK timeout "$LIMIT" "$TRIPOD" --dir="$DATA" --insecure-options=image \
+	# by somebody who does not want to hear of children, which is inherited
+	TRIPOD_TEST=$WORK timeout "$LIMIT" python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$TRIPOD" --dir="$DATA" --insecure-options=image \
 		--local-config="$WORK/config" run \
 		--net=br:IP=10.77.0.11,default:IP=172.16.28.11 "$BOX" --exec=/bin/sh -- -c "$talk" sh two 10.77.0.10 172.16.28.10 >"$WORK/two" 2>&1 </dev/null
 ) &
