@@ -184,8 +184,10 @@ static void on_done(struct agent *agent, const struct agent_hdr *hdr, const uint
 {
 	struct agent_app *app = &agent->apps[hdr->app];
 	bool adding = app->state == AGENT_APP_ADDING;
+	/* a guest that did what it was not told of yet would have us give up what still goes out */
+	bool early = adding && agent->plan_hdr.app == hdr->app && !agent_add_sent(agent);
 
-	if (!adding && app->state != AGENT_APP_REMOVING) {
+	if (early || (!adding && app->state != AGENT_APP_REMOVING)) {
 		fail(agent, "init sent message %u for app %u out of order", hdr->type, hdr->app);
 		return;
 	}

@@ -233,6 +233,23 @@ static void apps_of_a_mutable_pod_come_start_end_and_go(void **state)
 	assert_int_equal(t->agent.state, AGENT_DEAD); /* nobody had asked for it */
 }
 
+/* What it is made of would be given up while it still goes out. */
+static void an_app_is_not_added_before_init_has_all_of_it(void **state)
+{
+	struct talk *t = *state;
+	static const uint8_t records[100000];
+	uint8_t got[20000];
+
+	agent_all_absent(&t->agent);
+	hello(t);
+	drain(t, got, sizeof(got));
+	assert_true(agent_add(&t->agent, 1, records, sizeof(records)));
+	assert_false(agent_add_sent(&t->agent));
+	done(t, 1, 0, "");
+	assert_int_equal(t->agent.state, AGENT_DEAD);
+	assert_string_equal(t->agent.failure, "init sent message 14 for app 1 out of order");
+}
+
 static void a_session_is_asked_for_once_there_is_a_conversation(void **state)
 {
 	struct talk *t = *state;
@@ -435,6 +452,7 @@ int main(void)
 		T(a_plan_that_is_held_goes_out_when_it_is_released),
 		T(the_apps_lives_are_followed),
 		T(apps_of_a_mutable_pod_come_start_end_and_go),
+		T(an_app_is_not_added_before_init_has_all_of_it),
 		T(a_session_is_asked_for_once_there_is_a_conversation),
 		T(messages_may_come_in_any_pieces),
 		T(only_the_first_connection_counts),
