@@ -75,6 +75,12 @@ void attach_offer(struct attach *attach, unsigned app, unsigned bits)
 {
 	assert(app < PLAN_APPS_MAX);
 	attach->app[app].offered = bits;
+	for (unsigned i = 0; i < ATTACH_CLIENTS_MAX; i++) {
+		struct client *client = &attach->client[i];
+
+		if (client->fd >= 0 && client->app == app && !(bits & ATTACH_BIT(client->kind)))
+			drop(attach, client);
+	}
 }
 
 unsigned attach_offered(const struct attach *attach, unsigned app)

@@ -28,7 +28,7 @@ struct attach;
 
 void attach_new(struct vsock *vs, struct loop *loop, struct attach **ret) __attribute__((nonnull));
 void attach_free(struct attach *attach);
-/* Say which streams of an app are for clients; none are before. */
+/* Say which streams of an app are for clients; none are before. Clients of others are sent away. */
 void attach_offer(struct attach *attach, unsigned app, unsigned bits) __attribute__((nonnull));
 unsigned attach_offered(const struct attach *attach, unsigned app) __attribute__((nonnull));
 

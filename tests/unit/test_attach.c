@@ -323,6 +323,20 @@ static void input_of_one_that_went_waits_for_the_guest(void **state)
 	assert_int_equal(back, 3500);
 }
 
+/* The number of an app that goes may be another's. */
+static void an_app_that_goes_takes_its_clients_along(void **state)
+{
+	struct fixture *f = *state;
+	int in = add(f, AGENT_STDIN), out = add(f, AGENT_STDOUT), other = try_add(f, 1, AGENT_TTY);
+
+	attach_offer(f->attach, APP, ATTACH_BIT(AGENT_STDIN));
+	assert_string_equal(got(in), "");
+	assert_string_equal(got(out), "EOF");
+	attach_offer(f->attach, APP, 0);
+	assert_string_equal(got(in), "EOF");
+	assert_string_equal(got(other), "");
+}
+
 static void a_client_that_goes_makes_room(void **state)
 {
 	struct fixture *f = *state;
@@ -346,6 +360,7 @@ int main(void)
 		T(a_guest_that_does_not_read_is_not_read_for),
 		T(input_of_a_client_that_went_at_once_arrives),
 		T(input_of_one_that_went_waits_for_the_guest),
+		T(an_app_that_goes_takes_its_clients_along),
 		T(a_client_that_goes_makes_room),
 	};
 
