@@ -6,8 +6,8 @@
 need_kvm
 need_command python3
 
-LIMIT=600 # writing a MiB takes seconds where guest kernel mode is emulated
 mib=${DISK_MIB:-1}
+LIMIT=$((600 + 10 * mib)) # writing a MiB takes seconds where guest kernel mode is emulated
 size=$((mib + 32))
 box=$IMAGES/busybox.aci
 

@@ -75,7 +75,6 @@ static void try_in(pid_t pid, const char *name, int (*what)(void))
 }
 
 struct trial {
-	const char *name;
 	int (*what)(void);
 };
 
@@ -91,7 +90,7 @@ static int run_trial(void *arg)
 static void try(const char *name, int (*what)(void))
 {
 	static _Alignas(16) char stack[65536];
-	struct trial trial = {name, what};
+	struct trial trial = {what};
 
 	try_in(clone(run_trial, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &trial),
 	       name, what);
