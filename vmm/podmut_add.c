@@ -132,7 +132,8 @@ static int check_add(const struct podrun *run, const char *name, unsigned nfds, 
 	if (run->stopping || run->phase > PHASE_RUN)
 		return error_set(err, -EAGAIN, "the pod is not running");
 	if (run->phase < PHASE_RUN)
-		return error_set(err, -EAGAIN, "the pod is not ready yet (see status --wait-ready)");
+		return error_set(err, -EAGAIN,
+				 "the pod is not ready yet (see status --wait-ready)");
 	if (podmut_find(run, name) >= 0)
 		return error_set(err, -EEXIST, "the pod has an app %s", name);
 	for (unsigned i = 0; i < PODMUT_SLOTS; i++)
