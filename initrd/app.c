@@ -119,8 +119,9 @@ static int set_oom(struct launch *launch)
 }
 
 /*
- * Filter the system calls from here on, and gain no privileges if that is wanted. It takes a privilege or the promise to gain none: a user
- * other than root has given the former up by now, and makes the latter.
+ * Filter the system calls from here on, and gain no privileges if that is wanted. A filter takes a
+ * privilege or the promise to gain none: a user other than root has given the former up by now, and
+ * makes the latter.
  */
 static int set_filter(struct launch *launch, uint32_t uid)
 {

@@ -9,7 +9,10 @@
 
 /* Limits of memory and processor time: a control group for each app. */
 
-/* Make what groups need, if any app of the plan has limits or apps come later. Before the first app starts. */
+/*
+ * Make what groups need, if any app of the plan has limits or apps come later. Before the first app
+ * starts.
+ */
 int init_limit_prepare(const struct init_plan *plan, struct init_text *why)
 	__attribute__((nonnull));
 

@@ -8,7 +8,10 @@
 
 #include "vmm/agent_proto.h"
 
-/* A stream of an app or a session: a pipe or pseudo terminal on this side, a vsock connection on the other. */
+/*
+ * A stream of an app or a session: a pipe or pseudo terminal on this side, a vsock connection on the
+ * other.
+ */
 
 /* One read and one packet. A pipe's default size, and what vsock puts in a packet at most. */
 #define INIT_STREAM_CHUNK 65536

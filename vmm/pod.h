@@ -97,7 +97,10 @@ static inline bool pod_app_has_tty(const struct pod_app *app)
 	       app->errout == POD_STDIO_TTY;
 }
 
-/* An AC name of at most max bytes: lower-case letters and digits, with single hyphens inside or not, as actool takes it. */
+/*
+ * An AC name of at most max bytes: lower-case letters and digits, with hyphens inside, as actool takes
+ * it.
+ */
 bool pod_name_valid(const char *s, size_t max) __attribute__((nonnull));
 
 /* Add a line to the notes. */

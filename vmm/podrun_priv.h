@@ -119,7 +119,8 @@ void podready_watchdog(struct podrun *run, uint64_t now) __attribute__((nonnull)
 
 /*
  * podtpm.c. start: beside the machine's set-up. hold: keep the plan back until the launch is
- * measured. launch: the guest runs and the log is made; measure it. event: for LOOP_TPM. ask: a quote or the PCRs for a control client.
+ * measured. launch: the guest runs and the log is made; measure it. event: for LOOP_TPM. ask: a quote
+ * or the PCRs for a control client.
  */
 int podtpm_start(struct podrun *run, struct error *err) __attribute__((nonnull));
 void podtpm_hold(struct podrun *run) __attribute__((nonnull));

@@ -11,7 +11,10 @@
 #include "vmm/podnet.h"
 #include "vmm/stage1.h"
 
-/* What a pod becomes on a host, before anything of it is made: the same for a launch and for its measurement. */
+/*
+ * What a pod becomes on a host, before anything of it is made: the same for a launch and for its
+ * measurement.
+ */
 
 #define SHAPE_TPM_FILE "tpm" /* in the pod's directory: auto, on or off */
 

@@ -17,8 +17,9 @@
  * quotes.
  *
  * Everything that waits for swtpm is done by a thread of its own: confine itself; start it and bring
- * it up; extend the launch's log; take the platform hierarchy for the host; then quotes, one after the other. What came of it is told to the loop through an eventfd and taken
- * with tpm_take_event(). The thread ends with the process.
+ * it up; extend the launch's log; take the platform hierarchy for the host; then quotes, one after the
+ * other. What came of it is told to the loop through an eventfd and taken with tpm_take_event(). The
+ * thread ends with the process.
  *
  * Until the launch is measured the registers are not there (all ones), so nothing can be extended
  * before it. If that can not be done, the pod must not run.
