@@ -126,16 +126,23 @@ static bool say(struct agent *agent, enum agent_type type, uint16_t app, const v
 	return true;
 }
 
+/* Init takes what is said of an app that it does not know for nonsense, and ends the pod. */
+static bool is_live(const struct agent *agent, uint16_t app)
+{
+	assert(app == AGENT_ALL_APPS || app < agent->napps);
+	return app == AGENT_ALL_APPS || agent->apps[app].state <= AGENT_APP_RUNNING;
+}
+
 bool agent_signal(struct agent *agent, uint16_t app, uint32_t signal)
 {
-	return say(agent, AGENT_SIGNAL, app, &signal, sizeof(signal));
+	return is_live(agent, app) && say(agent, AGENT_SIGNAL, app, &signal, sizeof(signal));
 }
 
 bool agent_winsize(struct agent *agent, uint16_t app, uint16_t rows, uint16_t columns)
 {
 	uint16_t size[2] = {rows, columns};
 
-	return say(agent, AGENT_WINSIZE, app, size, sizeof(size));
+	return is_live(agent, app) && say(agent, AGENT_WINSIZE, app, size, sizeof(size));
 }
 
 bool agent_session(struct agent *agent, uint16_t session, uint64_t cookie)

@@ -87,7 +87,10 @@ void agent_gone(struct agent *agent) __attribute__((nonnull));
 void agent_hold(struct agent *agent) __attribute__((nonnull));
 void agent_release(struct agent *agent) __attribute__((nonnull));
 
-/* To an app of the plan or AGENT_ALL_APPS. Dropped (false) before the plan or when init is deaf. */
+/*
+ * To an app that runs or is being started, or AGENT_ALL_APPS. Dropped (false) for another app, before the
+ * plan, or when init is deaf.
+ */
 bool agent_signal(struct agent *agent, uint16_t app, uint32_t signal) __attribute__((nonnull));
 bool agent_winsize(struct agent *agent, uint16_t app, uint16_t rows, uint16_t columns)
 	__attribute__((nonnull));

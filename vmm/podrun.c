@@ -66,8 +66,8 @@ void podrun_kill(struct podrun *run, int status)
 }
 
 /*
- * SIGTERM asks to end; an image may name another signal for that. Init takes a signal for an app that it
- * was not told of for nonsense, and a mutable pod has room for more apps than there are.
+ * SIGTERM asks to end; an image may name another signal for that. A mutable pod has room for more apps
+ * than there are.
  */
 static bool send_stop(struct podrun *run)
 {

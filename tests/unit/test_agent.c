@@ -203,7 +203,10 @@ static void apps_of_a_mutable_pod_come_start_end_and_go(void **state)
 	assert_true(agent_all_started(&t->agent) && agent_all_ended(&t->agent));
 	assert_false(agent_start(&t->agent, 1));
 	assert_false(agent_remove(&t->agent, 1));
+	assert_false(agent_signal(&t->agent, 1, 15)); /* init would not know of whom it is said */
+	assert_false(agent_winsize(&t->agent, 1, 24, 80));
 	assert_true(agent_add(&t->agent, 1, records, sizeof(records)));
+	assert_false(agent_winsize(&t->agent, 1, 24, 80));
 	assert_false(agent_add(&t->agent, 1, records, sizeof(records)));
 	len = drain(t, got, sizeof(got));
 	assert_int_equal(len, sizeof(hdr) + sizeof(records));
@@ -221,7 +224,9 @@ static void apps_of_a_mutable_pod_come_start_end_and_go(void **state)
 		assert_true(agent_start(&t->agent, 1));
 		assert_false(agent_start(&t->agent, 1));
 		assert_false(agent_remove(&t->agent, 1));
+		assert_true(agent_winsize(&t->agent, 1, 24, 80));
 		say(t, AGENT_STARTED, 1, NULL, 0);
+		assert_true(agent_signal(&t->agent, 1, 15));
 		say(t, AGENT_EXITED, 1, &status, 4);
 		assert_int_equal(t->agent.apps[1].state, AGENT_APP_EXITED);
 	}
