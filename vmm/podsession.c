@@ -85,7 +85,8 @@ void podrun_stream(struct podrun *run, uint32_t client)
 
 static int find_app(const struct podrun *run, const char *name)
 {
-	for (unsigned i = 0; i < run->pod.napps; i++)
+	/* the places of a mutable pod that are free have no name */
+	for (unsigned i = 0; *name && i < run->pod.napps; i++)
 		if (!strcmp(run->pod.apps[i].name, name))
 			return (int)i;
 	return -1;

@@ -68,6 +68,7 @@ def main():
         "metadata": ("app-metadata one", [image]),  # the pod has no such service
         "nobody": ("app-start nobody", []),
         "nothing": ("app-stop", []),
+        "a free place": ("endpoints ", []),
         "a line": ("app-rm a b", []),
     }
     # a log of its own header alone is one: of 32 bytes, the last four of which say how many follow
