@@ -123,7 +123,7 @@ static uint64_t mappable(const struct elf_segment *segment, const uint8_t *dst)
 	return segment->file_size & ~(PAGE_SIZE - 1);
 }
 
-static int load_segment(int fd, const struct elf_segment *segment, uint8_t *dst, bool map,
+static int load_segment(int fd, struct elf_segment *segment, uint8_t *dst, bool map,
 			struct error *err)
 {
 	uint64_t mapped = map ? mappable(segment, dst) : 0;
@@ -135,6 +135,7 @@ static int load_segment(int fd, const struct elf_segment *segment, uint8_t *dst,
 			  (off_t)segment->offset);
 	if (at == MAP_FAILED)
 		return error_errno(err, "mapping a segment");
+	segment->mapped = mapped;
 	r = pread_all(fd, dst + mapped, segment->file_size - mapped,
 		      (off_t)(segment->offset + mapped));
 	return r < 0 ? error_set(err, r, "read: %s", strerror(-r)) : 0;
@@ -160,7 +161,7 @@ int elf_load(int fd, const struct gmem *mem, uint64_t min, uint64_t max, bool ma
 	r = elf_parse(head, len, (uint64_t)st.st_size, min, max, &plan, err);
 
 	for (unsigned i = 0; r == 0 && i < plan.nsegments; i++) {
-		const struct elf_segment *segment = &plan.segment[i];
+		struct elf_segment *segment = &plan.segment[i];
 		uint8_t *dst = gmem_ptr(mem, segment->gpa, segment->mem_size);
 
 		if (!dst)

@@ -22,6 +22,7 @@ struct elf_segment {
 	uint64_t mem_size; /* in guest memory; what lies past file_size stays zero */
 	uint64_t file_size;
 	uint64_t offset; /* in the file */
+	uint64_t mapped; /* bytes, from gpa on, that elf_load() has mapped from the file */
 	bool writable;
 };
 

@@ -67,6 +67,18 @@ static bool add_log(struct firmware_params *params, struct boot_setup_data *ret)
 	return true;
 }
 
+static void list_mapped(const struct elf_plan *kernel, struct firmware_entry *ret)
+{
+	_Static_assert(FIRMWARE_MAPPED_MAX >= ELF_MAX_SEGMENTS, "one for each segment");
+	ret->nmapped = 0;
+	for (unsigned i = 0; i < kernel->nsegments; i++) {
+		if (!kernel->segment[i].mapped)
+			continue;
+		ret->mapped[ret->nmapped].gpa = kernel->segment[i].gpa;
+		ret->mapped[ret->nmapped++].size = kernel->segment[i].mapped;
+	}
+}
+
 int firmware_load(const struct gmem *mem, const struct firmware_params *params,
 		  struct firmware_entry *ret, struct error *err)
 {
@@ -102,6 +114,7 @@ int firmware_load(const struct gmem *mem, const struct firmware_params *params,
 	if (r < 0)
 		return r;
 	entry.rip = kernel.entry;
+	list_mapped(&kernel, &entry);
 	*ret = entry;
 	return 0;
 }

@@ -35,7 +35,7 @@
 struct firmware_virtio {
 	uint64_t gpa;
 	uint32_t irq; /* IOAPIC pin; pins may be shared only if the transport can be, so: never */
-	bool late;    /* no driver takes it by itself: initrd/late.c does, when apps run */
+	bool late;    /* no driver takes it by itself: init binds one (initrd/driver.h) */
 };
 
 struct firmware_params {
@@ -61,6 +61,8 @@ struct firmware_params {
 	uint8_t seed[FIRMWARE_SEED_SIZE]; /* fresh for every VM */
 };
 
+#define FIRMWARE_MAPPED_MAX 16 /* a kernel's segments */
+
 /* Registers of the boot CPU; the rest of its state is fixed by the boot protocol. */
 struct firmware_entry {
 	uint64_t rip;
@@ -68,6 +70,11 @@ struct firmware_entry {
 	uint64_t cr3;
 	uint64_t gdt_base;
 	uint16_t gdt_limit;
+	/* with map_kernel: what is mapped from the kernel's file now */
+	struct {
+		uint64_t gpa, size;
+	} mapped[FIRMWARE_MAPPED_MAX];
+	unsigned nmapped;
 };
 
 /*

@@ -18,6 +18,7 @@
 #define PCR_APPS    MEASURE_PCR_APPS
 
 #define CMDLINE_PREFIX "kernel_cmdline: "
+#define SOURCE_PREFIX  "tripod: Volume of added app "
 #define ADDED_PREFIX   "tripod: Plan of added app "
 #define ARGS_PREFIX    "rkt: Stage1 args: "
 #define ARGS_TEXT_MAX  1024 /* bytes of the arguments in the event's data; all of them are hashed */
@@ -145,14 +146,24 @@ int measure_launch(const struct measure_launch *launch, struct eventlog *ret, st
 	return w.error;
 }
 
-int measure_added(const struct measure_app *app, const void *plan, size_t plan_len,
-		  struct eventlog *ret, struct error *err)
+static void add_source(struct writer *w, const struct measure_app *app, const char *source)
+{
+	cleanup_free char *event =
+		xasprintf(SOURCE_PREFIX "%s: %.*s", app->name, ARGS_TEXT_MAX, source);
+
+	add_bytes(w, PCR_APPS, EV_RKT, source, strlen(source), event);
+}
+
+int measure_added(const struct measure_app *app, const struct strv *sources, const void *plan,
+		  size_t plan_len, struct eventlog *ret, struct error *err)
 {
 	cleanup_free char *event = xasprintf(ADDED_PREFIX "%s", app->name);
 	struct writer w = {.log = ret, .err = err};
 
 	eventlog_init(ret);
 	add_app(&w, app);
+	for (size_t i = 0; i < sources->n; i++)
+		add_source(&w, app, sources->v[i]);
 	add_bytes(&w, PCR_APPS, EV_RKT, plan, plan_len, event);
 	if (w.error < 0)
 		eventlog_free(ret);
@@ -202,6 +213,7 @@ void measure_describe(const struct eventlog_record *record, char *ret, size_t si
 		{PCR_APPS, EV_RKT, "rkt: Pod manifest", "pod manifest"},
 		{PCR_APPS, EV_RKT, ARGS_PREFIX, "stage1 arguments"},
 		{PCR_APPS, EV_RKT, ADDED_PREFIX, "plan of added app "},
+		{PCR_APPS, EV_RKT, SOURCE_PREFIX, "volume of added app "},
 		{PCR_APPS, EV_RKT, "tripod: Plan", "plan"},
 	};
 	cleanup_str struct str name = STR_INIT;

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/eventlog.h"
+#include "common/str.h"
 
 /*
  * The launch measurement: what a pod is made of, as the event log that is extended into its TPM.
@@ -54,11 +55,12 @@ int measure_launch(const struct measure_launch *launch, struct eventlog *ret, st
 #define MEASURE_PCR_APPS 15 /* where apps are measured */
 
 /*
- * The log of an app that is added to a pod that runs: what it has of the launch's, and the records init
- * is told, as they are.
+ * The log of an app that is added to a pod that runs: what it has of the launch's, where its volumes of
+ * the host come from, and the records init is told, as they are.
  */
-int measure_added(const struct measure_app *app, const void *plan, size_t plan_len,
-		  struct eventlog *ret, struct error *err) __attribute__((nonnull));
+int measure_added(const struct measure_app *app, const struct strv *sources, const void *plan,
+		  size_t plan_len, struct eventlog *ret, struct error *err)
+	__attribute__((nonnull));
 
 /* The digests of a disk of n files: of the files' own digests, one after the other, in each bank. */
 void measure_disk(const struct digests *files, unsigned n, struct digests *ret)

@@ -29,6 +29,7 @@
 #include "initrd/disk.h"
 #include "initrd/fatal.h"
 #include "initrd/limit.h"
+#include "initrd/share.h"
 #include "initrd/volume.h"
 
 /* For the driver to hear of a new disk, and for the kernel to let go of the last. */
@@ -195,6 +196,8 @@ static void forget(struct init_apps *apps, unsigned n)
 	init_text_add_num(&path, n);
 	remove_tree(init_text_str(&path));
 	for (unsigned i = 0; i < it->pod.nvolumes; i++) {
+		if (init_plan_volume(&it->pod, i).flags & PLAN_VOLUME_HOST)
+			continue;
 		init_volume_path(&path, &it->pod, i);
 		remove_tree(init_text_str(&path));
 	}
@@ -216,6 +219,14 @@ static int let_go(struct init_app *app, struct init_text *why)
 	return wait_disk(app->plan->root, false, why);
 }
 
+/* What of it is not ours to keep. */
+static int detach(struct init_app *app, unsigned n, struct init_text *why)
+{
+	int r = app->plan ? let_go(app, why) : 0;
+
+	return r < 0 ? r : init_share_unbind(&added[n]->pod, why);
+}
+
 /* The pod as the app is told of it: all but the volumes, which are the app's own. */
 static int decode(struct init_apps *apps, struct added *it, unsigned n, size_t len,
 		  struct init_text *why)
@@ -231,7 +242,8 @@ static int decode(struct init_apps *apps, struct added *it, unsigned n, size_t l
 	it->pod.first_volume = (n + 1) * VOLUMES_APART;
 	it->pod.napps = 1;
 	it->pod.app[0] = own.app[0];
-	return own.nvolumes ? init_volume_make(&it->pod, why) : 0;
+	r = init_share_bind(&it->pod, why);
+	return r < 0 || !own.nvolumes ? r : init_volume_make(&it->pod, why);
 }
 
 int init_mutable_add(struct init_apps *apps, unsigned n, const uint8_t *payload, size_t len)
@@ -262,8 +274,7 @@ int init_mutable_add(struct init_apps *apps, unsigned n, const uint8_t *payload,
 	if (code != 0) {
 		struct init_text ignored;
 
-		if (app->plan)
-			let_go(app, &ignored);
+		(void)!detach(app, n, &ignored);
 		forget(apps, n);
 	}
 	answer(apps, n, code, &why);
@@ -285,7 +296,7 @@ int init_mutable_remove(struct init_apps *apps, unsigned n)
 	if (n >= apps->n || !added[n] ||
 	    (app->state != INIT_APP_WAITING && app->state != INIT_APP_ENDED))
 		return -EPROTO;
-	if (let_go(app, &why) < 0) {
+	if (detach(app, n, &why) < 0) {
 		answer(apps, n, AGENT_EXIT_ROOTFS, &why);
 		return 0;
 	}

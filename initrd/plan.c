@@ -138,7 +138,8 @@ static const char *volumes_fault(const struct record *rec)
 	for (uint32_t at = 0; at < rec->len; at += size)
 		if (le32(rec->data + at) > 07777 ||
 		    rec->data[at + offsetof(struct plan_volume, flags)] &
-			    ~(PLAN_VOLUME_HOST | PLAN_VOLUME_FILE | PLAN_VOLUME_SEEDED))
+			    ~(PLAN_VOLUME_HOST | PLAN_VOLUME_FILE | PLAN_VOLUME_SEEDED |
+			      PLAN_VOLUME_SLOT))
 			return "out of range";
 	return NULL;
 }

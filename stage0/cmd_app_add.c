@@ -12,7 +12,7 @@
 static const struct option options[] = {
 	{.include = launch_app_options},
 	{"mnt-volume", OPT_LIST, .app = true, .offset = offsetof(struct app_request, mnt_volumes),
-	 .arg = "name=NAME,kind=empty,target=PATH[,KEY=VALUE...]",
+	 .arg = "name=NAME,kind=empty|host,target=PATH[,KEY=VALUE...]",
 	 .help = "mount a volume of the app's own (repeatable)"},
 	{.name = NULL},
 };
@@ -61,8 +61,7 @@ const struct command cmd_app_add = {
 	.args = "UUID IMAGE [options] [-- ARGS]",
 	.summary = "add an app to a mutable pod",
 	.text = "Add an image of the store, by its ID or its name, to a pod that \"app sandbox\"\n"
-		"has started. The app is not started; \"app start\" does that. A volume of its\n"
-		"own is an empty one: a machine that runs can not get directories of the host.",
+		"has started. The app is not started; \"app start\" does that.",
 	.options = options,
 	.flags = COMMAND_GRAMMAR,
 	.only = experiment_app,

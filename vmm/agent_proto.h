@@ -240,13 +240,14 @@ struct plan_volume {
 	uint32_t mode, uid, gid; /* of one made here */
 	uint16_t share;		 /* with PLAN_VOLUME_HOST: virtio-fs device of tag "v" and this */
 	uint8_t flags;		 /* enum plan_volume_flags */
-	uint8_t zero;
+	uint8_t window;		 /* with PLAN_VOLUME_SLOT: of the device, among virtio-mmio's */
 };
 
 enum plan_volume_flags {
 	PLAN_VOLUME_HOST = 1 << 0,   /* the host's; else an empty directory of the pod */
 	PLAN_VOLUME_FILE = 1 << 1,   /* the host's, and the file PLAN_VOLUME_NAME in the share */
 	PLAN_VOLUME_SEEDED = 1 << 2, /* begins as the image's directory where it is mounted */
+	PLAN_VOLUME_SLOT = 1 << 3, /* the host's, and in ADD: the device's driver is to be bound */
 };
 
 #define PLAN_VOLUME_NAME "file"

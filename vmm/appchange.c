@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "common/util.h"
+#include "vmm/appshare.h"
 #include "vmm/control.h"
 #include "vmm/dial.h"
 #include "vmm/launch.h"
@@ -38,6 +39,7 @@ struct facts {
 	bool no_caps, no_paths, no_seccomp, tpm, guest_tpm;
 	int64_t memory, watchdog;
 	char *mds_token; /* owned; NULL: there is no metadata service */
+	pid_t vmm;
 };
 
 static void facts_free(struct facts *facts)
@@ -101,6 +103,8 @@ static int get_facts(struct facts *ret, struct error *err)
 {
 	cleanup_json struct json_object *json = NULL;
 	const char *token = NULL;
+	struct ucred peer = {.pid = 0};
+	socklen_t len = sizeof(peer);
 	cleanup_fd int fd = -1;
 	int r = dial_ask("app-facts", &fd, &json, err);
 
@@ -114,6 +118,9 @@ static int get_facts(struct facts *ret, struct error *err)
 	    (r = json_get_string(json, "mds-token", &token, err)) < 0)
 		return r;
 	ret->mds_token = token ? xstrdup(token) : NULL;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return error_errno(err, "SO_PEERCRED");
+	ret->vmm = peer.pid;
 	return 0;
 }
 
@@ -126,8 +133,7 @@ static struct pod_app *find_app(struct pod_spec *pod, const char *name)
 }
 
 /* Whether the pod can have the app. */
-static int check_app(const struct pod_spec *pod, struct pod_app *app, const struct facts *facts,
-		     struct error *err)
+static int check_app(struct pod_app *app, const struct facts *facts, struct error *err)
 {
 	if (app->tpm && !facts->guest_tpm)
 		return error_set(err, -ENOTSUP,
@@ -138,17 +144,17 @@ static int check_app(const struct pod_spec *pod, struct pod_app *app, const stru
 				 "its memory limit is %" PRIu64 " MiB, and the pod has %" PRId64
 				 " MiB in all",
 				 app->iso.memory / MIB, facts->memory / (int64_t)MIB);
-	for (unsigned i = 0; i < app->nmounts; i++)
-		if (pod->volumes[app->mounts[i].volume].kind == POD_VOLUME_HOST)
-			return error_set(
-				err, -ENOTSUP,
-				"volume %s is a directory of the host, which a machine that "
-				"runs can not get any more",
-				pod->volumes[app->mounts[i].volume].name);
 	return 0;
 }
 
-/* The volumes of this app alone, its mounts counted among them. */
+/* Whether two mounts mean one volume: empty ones go by their names. */
+static bool same_volume(const struct pod_volume *a, const struct pod_volume *b)
+{
+	return a->name == b->name || (a->kind == POD_VOLUME_EMPTY && b->kind == POD_VOLUME_EMPTY &&
+				      strcmp(a->name, b->name) == 0);
+}
+
+/* The volumes of this app alone, borrowed, its mounts counted among them. The caller frees the list. */
 static int own_volumes(struct pod_spec *pod, struct pod_app *app, struct pod_spec *ret,
 		       struct error *err)
 {
@@ -158,35 +164,67 @@ static int own_volumes(struct pod_spec *pod, struct pod_app *app, struct pod_spe
 		unsigned k = 0;
 		const struct pod_volume *volume = &pod->volumes[app->mounts[i].volume];
 
-		while (k < ret->nvolumes && strcmp(ret->volumes[k].name, volume->name) != 0)
+		while (k < ret->nvolumes && !same_volume(&ret->volumes[k], volume))
 			k++;
 		if (k == PLAN_VOLUMES_MAX) {
 			free(ret->volumes);
 			return error_set(err, -E2BIG, "more than %d volumes", PLAN_VOLUMES_MAX);
 		}
 		if (k == ret->nvolumes)
-			ret->volumes[ret->nvolumes++] = *volume; /* borrowed */
+			ret->volumes[ret->nvolumes++] = *volume;
 		app->mounts[i].volume = k;
 	}
 	return 0;
 }
 
-static int measure(const struct pod_app *app, const int *disk, unsigned ndisk,
-		   const struct str *records, struct eventlog *ret, struct error *err)
+/* Where the volumes of the host come from, which is in no plan. */
+static void list_sources(const struct pod_spec *own, struct strv *ret)
+{
+	for (unsigned i = 0; i < own->nvolumes; i++) {
+		const struct pod_volume *volume = &own->volumes[i];
+
+		if (volume->kind == POD_VOLUME_HOST)
+			strv_add_owned(ret, xasprintf("%s,source=%s,readOnly=%s,recursive=%s",
+						      volume->name, volume->source,
+						      volume->read_only ? "true" : "false",
+						      volume->recursive ? "true" : "false"));
+	}
+}
+
+/*
+ * Without what is of this launch and not of the app: what our service manager wants, and which of the
+ * sources are files.
+ */
+static int measure(const struct pod_spec *own, const struct pod_app *app, const struct facts *facts,
+		   const int *disk, unsigned ndisk, struct eventlog *ret, struct error *err)
 {
 	cleanup_free struct launch_parts *parts = xcalloc(1, sizeof(*parts));
+	cleanup_free struct pod_volume *volumes = xcalloc(own->nvolumes + 1, sizeof(*volumes));
+	const struct plan_args plain = {.open_paths = facts->no_paths,
+					.mds_token = facts->mds_token ? LAUNCH_TOKEN : NULL};
+	const struct pod_spec unseen = {.volumes = volumes, .nvolumes = own->nvolumes};
+	cleanup_str struct str records = STR_INIT;
+	cleanup_strv struct strv sources = STRV_INIT;
 	int r;
 
+	for (unsigned i = 0; i < own->nvolumes; i++) {
+		volumes[i] = own->volumes[i];
+		volumes[i].is_file = false;
+	}
+	plan_volumes(&records, &unseen);
+	plan_app_records(&records, app, &plain);
+	list_sources(own, &sources);
 	launch_begin(parts);
 	r = launch_add_app(parts, AT_FDCWD, app, disk, ndisk, err);
 	launch_end(parts);
-	return r < 0 ? r : measure_added(&parts->apps[0], records->s, records->len, ret, err);
+	return r < 0 ? r
+		     : measure_added(&parts->apps[0], &sources, records.s, records.len, ret, err);
 }
 
 /* The description as a file: what the VMM can read when it wants to. */
-static int write_description(const struct podmut_app *head, const struct str *volumes,
-			     const struct str *records, const struct eventlog *log, int *ret,
-			     struct error *err)
+static int write_description(const struct podmut_app *head, const struct appshare *shares,
+			     const struct str *volumes, const struct str *records,
+			     const struct eventlog *log, int *ret, struct error *err)
 {
 	cleanup_fd int fd = memfd_create("app", MFD_CLOEXEC);
 	int r;
@@ -194,6 +232,8 @@ static int write_description(const struct podmut_app *head, const struct str *vo
 	if (fd < 0)
 		return error_errno(err, "memfd_create");
 	r = write_all(fd, head, sizeof(*head));
+	if (r == 0 && shares->n)
+		r = write_all(fd, shares->features, shares->n * sizeof(shares->features[0]));
 	if (r == 0 && volumes->len)
 		r = write_all(fd, volumes->s, volumes->len);
 	if (r == 0)
@@ -206,43 +246,36 @@ static int write_description(const struct podmut_app *head, const struct str *vo
 	return 0;
 }
 
-static int describe(struct pod_spec *pod, struct pod_app *app, const struct facts *facts,
-		    const int *disk, unsigned ndisk, int *ret, struct error *err)
+static int describe(const struct pod_spec *own, const struct pod_app *app,
+		    const struct facts *facts, const struct appshare *shares, const int *disk,
+		    unsigned ndisk, int *ret, struct error *err)
 {
-	cleanup_str struct str volumes = STR_INIT, records = STR_INIT, measured = STR_INIT;
+	cleanup_str struct str volumes = STR_INIT, records = STR_INIT;
 	const struct plan_args args = {.open_paths = facts->no_paths,
 				       .mds_token = facts->mds_token,
 				       .watchdog_usec = (uint64_t)facts->watchdog};
-	const struct plan_args plain = {.open_paths = facts->no_paths,
-					.mds_token = facts->mds_token ? LAUNCH_TOKEN : NULL};
 	struct podmut_app head = {.magic = PODMUT_MAGIC,
 				  .flags = plan_flags(app, &args),
 				  .in = (uint8_t)app->in,
 				  .out = (uint8_t)app->out,
 				  .errout = (uint8_t)app->errout,
 				  .notify = app->notify,
-				  .stop_signal = (uint32_t)app->stop_signal};
+				  .stop_signal = (uint32_t)app->stop_signal,
+				  .nshares = shares->n};
 	struct eventlog log;
-	struct pod_spec own;
-	int r = own_volumes(pod, app, &own, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	plan_volumes(&volumes, &own);
-	free(own.volumes);
+	plan_volumes(&volumes, own);
 	plan_app_records(&records, app, &args);
-	/* without what is our service manager's */
-	str_addn(&measured, str_get(&volumes), volumes.len);
-	plan_app_records(&measured, app, &plain);
 	if (volumes.len + records.len > AGENT_ADD_MAX - 2 * POD_NAME_MAX)
 		return error_set(err, -E2BIG, "its arguments and environment are too long");
-	r = measure(app, disk, ndisk, &measured, &log, err);
+	r = measure(own, app, facts, disk, ndisk, &log, err);
 	if (r < 0)
 		return r;
 	head.volumes_len = (uint32_t)volumes.len;
 	head.records_len = (uint32_t)records.len;
 	head.log_len = (uint32_t)log.len;
-	r = write_description(&head, &volumes, &records, &log, ret, err);
+	r = write_description(&head, shares, &volumes, &records, &log, ret, err);
 	eventlog_free(&log);
 	return r;
 }
@@ -297,29 +330,56 @@ static void tell_metadata(const char *name)
 		log_warn("the metadata service: %s", err.msg);
 }
 
-static int add(struct pod_spec *pod, struct pod_app *app, const char *verb, struct error *err)
+/* Everything that goes with the request: the description, shares, the disk. */
+static int send_app(const struct pod_spec *own, const struct pod_app *app,
+		    const struct facts *facts, const struct appshare *shares, const char *verb,
+		    struct error *err)
 {
 	int fds[CONTROL_FDS_MAX] = {-1};
+	unsigned first = 1, n = 0;
+	int r;
+
+	if (shares->n) {
+		fds[first++] = shares->life;
+		memcpy(&fds[first], shares->fd, shares->n * sizeof(fds[0]));
+		first += shares->n;
+	}
+	r = pod_open_disk(AT_FDCWD, app, fds + first, CONTROL_FDS_MAX - first, &n, err);
+	if (r < 0)
+		return r;
+	r = describe(own, app, facts, shares, fds + first, n, &fds[0], err);
+	if (r == 0)
+		r = ask(verb, fds, first + n, ADD_TIMEOUT_MS, err);
+	close_fd(&fds[0]);
+	for (unsigned i = 0; i < n; i++)
+		close_fd(&fds[first + i]);
+	return r;
+}
+
+static int add(struct pod_spec *pod, struct pod_app *app, const char *verb, struct error *err)
+{
+	struct appshare shares = APPSHARE_NONE;
 	cleanup(facts_free) struct facts facts = {false};
-	unsigned n = 0;
+	struct pod_spec own;
 	int r = get_facts(&facts, err);
 
 	if (r == 0)
-		r = check_app(pod, app, &facts, err);
+		r = check_app(app, &facts, err);
+	if (r == 0)
+		r = own_volumes(pod, app, &own, err);
 	if (r < 0)
 		return r;
 	confine(app, &facts);
 	pod_filters(pod);
-	r = pod_open_disk(AT_FDCWD, app, fds + 1, CONTROL_FDS_MAX - 1, &n, err);
-	if (r < 0)
-		return r;
-	r = describe(pod, app, &facts, fds + 1, n, &fds[0], err);
+	r = pod_volumes_look(&own, err);
 	if (r == 0)
-		r = ask(verb, fds, n + 1, ADD_TIMEOUT_MS, err);
+		r = appshare_start(&own, facts.vmm, &shares, err);
+	if (r == 0)
+		r = send_app(&own, app, &facts, &shares, verb, err);
 	if (r == 0 && facts.mds_token)
 		tell_metadata(app->name);
-	for (unsigned i = 0; i <= n; i++)
-		close_fd(&fds[i]);
+	appshare_close(&shares);
+	free(own.volumes);
 	return r;
 }
 

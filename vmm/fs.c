@@ -76,7 +76,7 @@ static void notify(struct virtio_device *dev, unsigned queue)
 		fs->started = true;
 		(void)start(fs, &fs->why);
 	}
-	if (fs->vu.dead)
+	if (fs->vu.dead && fs->vu.fd >= 0)
 		shutdown(fs->vu.fd, SHUT_RDWR);
 }
 
@@ -110,14 +110,15 @@ int fs_new(const char *tag, int fd, const struct gmem *mem, int memfd, struct fs
 	fs = xcalloc(1, sizeof(*fs));
 	memcpy(fs->tag, tag, strlen(tag));
 	fs->memfd = memfd;
-	fs->vu = (struct vhost_user){.fd = fd};
+	fs->vu = (struct vhost_user){.fd = fd, .dead = fd < 0};
 	fs->dev = (struct virtio_device){
 		.ops = &fs_ops,
 		.name = fs->tag,
-		.id = VIRTIO_ID_FS,
+		.id = fd < 0 ? VIRTIO_ID_NONE : VIRTIO_ID_FS,
 		.offloaded = true,
 		.nqueues = FS_QUEUES,
 	};
+	fs->dev.late = fd < 0;
 	for (unsigned i = 0; i < FS_QUEUES; i++)
 		fs->dev.vq[i].size_max = FS_QUEUE_SIZE;
 	r = virtio_init(&fs->dev, mem, err);
@@ -148,6 +149,51 @@ int fs_meet(struct fs *fs, struct error *err)
 	/* what the transport has for queues of ours, a back end need not have */
 	fs->dev.offered = fs->vu.features;
 	return 0;
+}
+
+/* No driver has it. Linux acknowledges the device once more when its driver is unbound. */
+static bool is_idle(const struct fs *fs)
+{
+	return !(fs->dev.status & ~(uint32_t)VIRTIO_CONFIG_S_ACKNOWLEDGE) && !fs->started;
+}
+
+static int fill(struct fs *fs, int fd, uint64_t features, struct error *err)
+{
+	if (!is_idle(fs))
+		return error_set(err, -EBUSY, "%s: the guest has not let go of it", fs->tag);
+	if (!(features & VIRTIO_F_VERSION_1))
+		return error_set(err, -EPROTO, "the back end knows no virtio 1");
+	vhost_user_take(&fs->vu, fd, features);
+	fs->why = (struct error)ERROR_INIT;
+	fs->dev.offered = fs->vu.features;
+	fs->dev.id = VIRTIO_ID_FS;
+	return 0;
+}
+
+int fs_fill(struct fs *fs, int fd, uint64_t features, struct error *err)
+{
+	int r;
+
+	pthread_mutex_lock(&fs->dev.lock);
+	r = fill(fs, fd, features, err);
+	pthread_mutex_unlock(&fs->dev.lock);
+	return r;
+}
+
+bool fs_empty(struct fs *fs)
+{
+	bool idle;
+
+	pthread_mutex_lock(&fs->dev.lock);
+	idle = is_idle(fs);
+	fs->vu.dead = true;
+	fs->vu.fd = -1;
+	if (idle)
+		fs->dev.id = VIRTIO_ID_NONE;
+	else
+		virtio_fail(&fs->dev);
+	pthread_mutex_unlock(&fs->dev.lock);
+	return idle;
 }
 
 void fs_lost(struct fs *fs)

@@ -155,6 +155,23 @@ static int add_slots(struct guest *guest, struct error *err)
 	return r;
 }
 
+/* Windows without a device, for volumes of the host that apps bring when they come. */
+static int add_share_slots(struct guest *guest, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < PODMUT_SHARES; i++) {
+		char tag[POD_TAG_SIZE];
+
+		snprintf(tag, sizeof(tag), "v%u", i);
+		r = fs_new(tag, -1, machine_memory(guest->machine), machine_memfd(guest->machine),
+			   &guest->fs[i], err);
+		if (r == 0)
+			r = machine_add_virtio(guest->machine, &guest->fs[guest->nfs++]->dev, err);
+	}
+	return r;
+}
+
 static int add_nics(struct guest *guest, struct podnet *podnet, struct loop *loop,
 		    struct error *err)
 {
@@ -252,15 +269,19 @@ static int add_devices(struct guest *guest, const struct guest_params *params,
 		r = add_memory(guest, err);
 	if (r == 0 && params->shape->disk)
 		r = add_writable(guest, params, loop, err);
+	guest->fs_window = guest->machine->nvirtio;
+	if (r == 0 && params->shape->plan.mutable_pod)
+		r = add_share_slots(guest, err);
 	return r == 0 ? add_shares(guest, params->shares, err) : r;
 }
 
 void guest_describe(const struct shape *shape, bool serial, struct firmware_params *ret)
 {
-	unsigned n = 1 + shape->pod.napps + 2 + shape->net.nnics; /* balloon; vsock, entropy */
+	unsigned n = 1 + shape->pod.napps + 2 + shape->net.nnics;    /* balloon; vsock, entropy */
+	unsigned late = shape->plan.mutable_pod ? PODMUT_SHARES : 0; /* the last ones */
 
 	if (shape->plan.mutable_pod)
-		n += PODMUT_SLOTS;
+		n += PODMUT_SLOTS + PODMUT_SHARES;
 	if (shape->memory > GUEST_BOOT_MEMORY)
 		n++; /* virtio-mem */
 	n += shape->disk != 0;
@@ -269,7 +290,7 @@ void guest_describe(const struct shape *shape, bool serial, struct firmware_para
 	ret->serial = serial;
 	ret->tpm = shape->guest_tpm;
 	for (unsigned i = 0; i < n && i < FIRMWARE_MAX_VIRTIO; i++)
-		machine_describe_virtio(ret, i, i == 0);
+		machine_describe_virtio(ret, i, i == 0 || i >= n - late);
 }
 
 int guest_boot_dir(struct error *err)

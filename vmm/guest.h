@@ -43,6 +43,7 @@ struct guest {
 	struct balloon *balloon;
 	struct fs *fs[POD_SHARES_MAX];
 	unsigned nfs;
+	unsigned fs_window;  /* of the first of them, among the machine's devices */
 	int kernel;	     /* owned, for the guest's last words */
 	struct eventlog log; /* of the launch */
 	uint64_t memory;     /* bytes in all */

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "common/str.h"
 #include "common/util.h"
@@ -227,7 +228,7 @@ int machine_add_virtio(struct machine *machine, struct virtio_device *dev, struc
 	if (n == FIRMWARE_MAX_VIRTIO)
 		return error_set(err, -E2BIG, "more than %d devices", FIRMWARE_MAX_VIRTIO);
 	machine->virtio[n] = dev;
-	machine->offloaded |= dev->offloaded;
+	machine->offloaded |= dev->offloaded && dev->id; /* no id yet: machine_fill_memfd() */
 	machine_describe_virtio(&machine->params, n, dev->late);
 	machine->nvirtio = n + 1;
 	r = wire_virtio(machine, n, err);
@@ -274,6 +275,28 @@ int machine_load(struct machine *machine, int kernel_fd, int initrd_fd, const ch
 	if (machine->has_serial)
 		bus_add(&machine->mmio, LAYOUT_SERIAL_BASE, SERIAL_SIZE, &serial_bus_ops,
 			&machine->serial);
+	return 0;
+}
+
+int machine_fill_memfd(struct machine *machine, struct error *err)
+{
+	const struct gmem *mem = machine_memory(machine);
+
+	for (; machine->entry.nmapped; machine->entry.nmapped--) {
+		uint64_t gpa = machine->entry.mapped[machine->entry.nmapped - 1].gpa;
+		uint64_t size = machine->entry.mapped[machine->entry.nmapped - 1].size;
+		const uint8_t *hva = gmem_ptr(mem, gpa, size);
+		uint64_t done = 0;
+
+		while (hva && done < size) {
+			ssize_t n = pwrite(machine_memfd(machine), hva + done, size - done,
+					   hva + done - mem->region[0].hva);
+
+			if (n <= 0)
+				return error_errno(err, "guest memory");
+			done += (uint64_t)n;
+		}
+	}
 	return 0;
 }
 

@@ -78,6 +78,12 @@ static inline int machine_memfd(const struct machine *machine)
 }
 
 /*
+ * Before the first back end that comes while the guest runs: what of guest memory is mapped from the
+ * kernel's file is put into the memfd, too. The guest has it read-only by then.
+ */
+int machine_fill_memfd(struct machine *machine, struct error *err) __attribute__((nonnull));
+
+/*
  * Give dev, complete (virtio_init() was called with machine_memory()), the next window and pin. dev
  * stays the caller's, who frees it after machine_stop() and before machine_free().
  */

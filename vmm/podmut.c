@@ -115,6 +115,7 @@ void podmut_free_slot(struct podrun *run, unsigned i)
 	struct slot *slot = &run->mut->slot[i];
 
 	blk_empty(run->guest->disk[i]);
+	podmut_share_release(run, i);
 	str_free(&slot->add);
 	eventlog_free(&slot->log);
 	metadata_link_change(run->metadata, run->pod.apps[i].name, -1);
@@ -395,6 +396,10 @@ int podmut_open(struct podrun *run, struct error *err)
 		return error_errno(err, LAUNCH_LOG_FILE);
 	}
 	mut->log_len = run->guest->log.len;
+	for (unsigned i = 0; i < PODMUT_SLOTS; i++)
+		mut->slot[i].life = -1;
+	for (unsigned i = 0; i < PODMUT_SHARES; i++)
+		mut->share[i].fd = -1;
 	run->pod.napps = PODMUT_SLOTS;
 	run->pod.apps = xcalloc(PODMUT_SLOTS, sizeof(run->pod.apps[0]));
 	for (unsigned i = 0; i < PODMUT_SLOTS; i++)

@@ -20,11 +20,18 @@
  * file that begins with a struct podmut_app, then the files of the app's disk, in order.
  */
 
-#define PODMUT_SLOTS 16		/* apps at once: each is a disk that every mutable pod boots with */
-#define PODMUT_MAGIC 0x7070616d /* "mapp" */
+#define PODMUT_SLOTS  16 /* apps at once: each is a disk that every mutable pod boots with */
+#define PODMUT_SHARES 8	 /* volumes of the host at once, of all apps */
+#define PODMUT_MAGIC  0x7070616d /* "mapp" */
 
-/* What follows it: volumes, a PLAN_VOLUME record or nothing; the app's records but PLAN_APP and
- * PLAN_ROOT; an event log of what is to be measured. */
+/*
+ * What follows it: for each share a word, the vhost-user features of its server; volumes, a PLAN_VOLUME
+ * record or nothing, the host's numbered from 0 on in the place of the slots they get; the app's records
+ * but PLAN_APP and PLAN_ROOT; an event log of what is to be measured.
+ *
+ * With shares the descriptors between this and the disk's are the life line of the process that has
+ * started the servers (vmm/appshare.h), and their sockets, in order.
+ */
 struct podmut_app {
 	uint32_t magic;
 	uint32_t volumes_len, records_len, log_len;
@@ -32,6 +39,7 @@ struct podmut_app {
 	uint8_t in, out, errout; /* enum pod_stdio */
 	uint8_t notify;
 	uint32_t stop_signal;
+	uint32_t nshares;
 };
 
 /* Status files beside stage1_write_status()'s (rkt-behaviour 4.3). */
@@ -52,6 +60,12 @@ void podmut_ask(struct podrun *run, uint32_t client, enum control_verb verb)
 void podmut_look(struct podrun *run, uint64_t now_ns) __attribute__((nonnull));
 /* When podmut_look() wants to be called next; UINT64_MAX: when something happens. */
 uint64_t podmut_deadline(const struct podrun *run) __attribute__((nonnull));
+
+/* A LOOP_SHARE event: the server has hung up. The error that says why, 0 when nobody minds. */
+int podmut_share_event(struct podrun *run, uint32_t index, struct error *err)
+	__attribute__((nonnull));
+/* The pod has ended: wait for the servers' end. */
+void podmut_share_end(struct podrun *run) __attribute__((nonnull));
 
 /* An extension of the TPM has been done, or not; NULL: there is none. */
 void podmut_measured(struct podrun *run, const struct tpm_answer *answer)

@@ -34,7 +34,10 @@ static int read_head(int fd, struct podmut_app *ret, char **ret_body, struct err
 	if (!S_ISREG(st.st_mode) || pread_all(fd, ret, sizeof(*ret), 0) < 0 ||
 	    ret->magic != PODMUT_MAGIC)
 		return error_set(err, -EINVAL, "the app's description is none");
-	len = (uint64_t)ret->volumes_len + ret->records_len + ret->log_len;
+	if (ret->nshares > PODMUT_SHARES)
+		return error_set(err, -E2BIG, "more than %d volumes of the host", PODMUT_SHARES);
+	len = (uint64_t)ret->nshares * sizeof(uint64_t) + ret->volumes_len + ret->records_len +
+	      ret->log_len;
 	if (len != (uint64_t)st.st_size - sizeof(*ret) || ret->log_len > EVENTLOG_MAX ||
 	    ret->volumes_len + (uint64_t)ret->records_len > AGENT_ADD_MAX - 2 * POD_NAME_MAX ||
 	    ret->stop_signal < 1 || ret->stop_signal >= NSIG || ret->in > POD_STDIO_TTY ||
@@ -79,25 +82,25 @@ static void set_app(struct podrun *run, unsigned i, const char *name, const stru
 }
 
 static void set_records(struct slot *slot, unsigned i, const char *name,
-			const struct podmut_app *head, const char *body)
+			const struct podmut_app *head, const struct str *volumes,
+			const char *records)
 {
 	char disk[16];
 
 	str_free(&slot->add);
-	str_addn(&slot->add, body, head->volumes_len);
+	str_addn(&slot->add, str_get(volumes), volumes->len);
 	plan_put(&slot->add, PLAN_APP, name, strlen(name));
 	plan_disk_path(i, disk, sizeof(disk));
 	plan_put(&slot->add, PLAN_ROOT, disk, strlen(disk));
-	str_addn(&slot->add, body + head->volumes_len, head->records_len);
+	str_addn(&slot->add, records, head->records_len);
 }
 
 /* The log of what is to be measured, of which the pod's has room for all but the header. */
 static int set_log(const struct podrun *run, struct slot *slot, const struct podmut_app *head,
-		   const char *body, struct error *err)
+		   const char *log, struct error *err)
 {
 	struct eventlog_reader reader;
 	struct eventlog_record record;
-	const char *log = body + head->volumes_len + head->records_len;
 	int r = eventlog_open(&reader, log, head->log_len, err), more;
 
 	if (r < 0)
@@ -145,13 +148,42 @@ static int check_add(const struct podrun *run, const char *name, unsigned nfds, 
 	return 0;
 }
 
+/* What an app brings becomes slot i's. fds: all but the description. */
+static int fill_slot(struct podrun *run, unsigned i, const char *name,
+		     const struct podmut_app *head, const char *body, int *fds, unsigned nfds,
+		     struct error *err)
+{
+	const unsigned nshares = head->nshares ? head->nshares + 1 : 0; /* and the life line */
+	const char *p = body + head->nshares * sizeof(uint64_t);
+	const char *records = p + head->volumes_len;
+	cleanup_str struct str volumes = STR_INIT;
+	uint64_t features[PODMUT_SHARES];
+	int r;
+
+	memcpy(features, body, head->nshares * sizeof(uint64_t));
+	str_addn(&volumes, p, head->volumes_len);
+	if (nfds <= nshares)
+		return error_set(err, -EINVAL, "there are no files of the app");
+	r = set_log(run, &run->mut->slot[i], head, records + head->records_len, err);
+	if (r == 0)
+		r = podmut_share_take(run, i, fds, features, head->nshares, &volumes, err);
+	if (r == 0)
+		r = fill_disk(run, i, fds + nshares, nfds - nshares, err);
+	if (r < 0) {
+		podmut_share_release(run, i);
+		return r;
+	}
+	set_app(run, i, name, head);
+	set_records(&run->mut->slot[i], i, name, head, &volumes, records);
+	return 0;
+}
+
 static int add_app(struct podrun *run, uint32_t client, const char *name, int *fds, unsigned nfds,
 		   struct error *err)
 {
 	struct tpm_request extend = {.client = client};
 	cleanup_free char *body = NULL;
 	struct podmut_app head;
-	struct slot *slot;
 	int i, r = check_add(run, name, nfds, err);
 
 	if (r == 0)
@@ -159,16 +191,11 @@ static int add_app(struct podrun *run, uint32_t client, const char *name, int *f
 	i = r < 0 ? r : free_slot_number(run, err);
 	if (i < 0)
 		return i;
-	slot = &run->mut->slot[i];
-	r = set_log(run, slot, &head, body, err);
-	if (r == 0)
-		r = fill_disk(run, (unsigned)i, fds + 1, nfds - 1, err);
+	r = fill_slot(run, (unsigned)i, name, &head, body, fds + 1, nfds - 1, err);
 	if (r < 0)
 		return r;
-	set_app(run, (unsigned)i, name, &head);
-	set_records(slot, (unsigned)i, name, &head, body);
 	podmut_begin(run, (unsigned)i, client, REQUEST_MEASURE);
-	extend.extend = &slot->log;
+	extend.extend = &run->mut->slot[i].log;
 	if (run->tpm && tpm_get_state(run->tpm, err) == TPM_READY && tpm_ask(run->tpm, &extend))
 		return 0;
 	podmut_measured(run, NULL);

@@ -342,7 +342,10 @@ static int on_share(struct podrun *run, uint32_t index, struct error *err)
 {
 	struct error why = ERROR_INIT;
 
-	podshares_event(&run->shares, &run->loop, index, &why);
+	if (run->mut && podmut_share_event(run, index, &why) == 0)
+		return 0;
+	if (!run->mut)
+		podshares_event(&run->shares, &run->loop, index, &why);
 	if (run->phase < PHASE_STREAMS)
 		return error_set(err, why.code, "%s", why.msg);
 	log_warn("%s", why.msg);
@@ -505,6 +508,8 @@ int pod_run(const struct stage1_args *args, uint64_t start_ns, int *ret_status, 
 	if (r < 0 || run->phase != PHASE_DONE)
 		finish(run);
 	podshares_end(&run->shares);
+	if (run->mut)
+		podmut_share_end(run);
 	podnet_end(&run->shape.net);
 	control_close(&run->control);
 	tty_restore(&run->tty);

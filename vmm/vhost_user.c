@@ -226,6 +226,12 @@ int vhost_user_open(struct vhost_user *vu, int fd, struct error *err)
 	return r;
 }
 
+void vhost_user_take(struct vhost_user *vu, int fd, uint64_t features)
+{
+	*vu = (struct vhost_user){
+		.fd = fd, .features = features & FEATURES, .timeout_ms = VHOST_USER_TIMEOUT_MS};
+}
+
 static int tell_memory(struct vhost_user *vu, const struct gmem *mem, int memfd, struct error *err)
 {
 	struct memory_table table = {.nregions = mem->nregions};

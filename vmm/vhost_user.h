@@ -38,6 +38,9 @@ struct vhost_user_queue {
 /* Meet the back end on a connected socket, which stays the caller's. */
 int vhost_user_open(struct vhost_user *vu, int fd, struct error *err) __attribute__((nonnull));
 
+/* Likewise, the back end having been met by another process, which says what features that found. */
+void vhost_user_take(struct vhost_user *vu, int fd, uint64_t features) __attribute__((nonnull));
+
 /*
  * The driver has accepted features: tell the back end, and where memory is. memfd holds all of mem,
  * the regions one behind the other as they are mapped.

@@ -43,6 +43,7 @@
 #define VIRTIO_F_VERSION_1	    (UINT64_C(1) << 32)
 
 /* Device ids (virtio 1.2 section 5) */
+#define VIRTIO_ID_NONE	  0 /* of virtio-mmio: nothing is there (section 4.2.3.1.1) */
 #define VIRTIO_ID_NET	  1
 #define VIRTIO_ID_BLOCK	  2
 #define VIRTIO_ID_RNG	  4

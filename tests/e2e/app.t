@@ -78,6 +78,18 @@ said()
 	done
 }
 
+# servers N: so many processes serve volumes; each server is two
+servers()
+{
+	i=0
+	until n=$(for pid in $(marked_pids); do cat "/proc/$pid/comm" 2>/dev/null; done |
+		grep -c '^virtiofsd$') && [ "$n" = "$1" ] || [ "$n$1" = 00 ]; do
+		i=$((i + 1))
+		[ $i -lt $((LIMIT * 5)) ] || { diag "$n processes"; return 1; }
+		sleep 0.2
+	done
+}
+
 # shellcheck disable=SC2016 # for the shell in the pod
 add one --user-annotation=a=b --mnt-volume=name=v,kind=empty,target=/data,mode=0700 -- -c \
 	'echo run >>/runs; touch /data/x; cat /runs | wc -l; exit 3'
@@ -149,16 +161,67 @@ run_tripod app start --app=one "$uuid"
 is 'its name is free for another' "$status" 0
 ok 'that finds nothing of it' said 'one: new 2'
 
+# volumes of the host
+mkdir "$WORK/src"
+echo 'of the host' >"$WORK/src/file"
+echo single >"$WORK/single"
+src=kind=host,source=$WORK/src
+add vol --mnt-volume="name=rw,$src,target=/rw" \
+	--mnt-volume="name=ro,$src,target=/ro,readOnly=true" \
+	--mnt-volume=name=one,kind=host,source="$WORK/single",target=/one -- -c \
+	'cat /rw/file /one; echo guest >/rw/new; cat /ro/new; { echo >/ro/bad; } 2>/dev/null || echo refused
+	echo changed >/one; echo end; exec sleep 1000'
+is 'an app is added with volumes of the host' "$status" 0
+ok 'that are served' servers 6
+run_tripod app start --app=vol "$uuid"
+ok 'it runs' said 'vol: end'
+ok 'it sees a directory' said 'vol: of the host'
+ok 'and a file' said 'vol: single'
+is 'what it writes is on the host' "$(cat "$WORK/src/new" "$WORK/single")" "$(printf 'guest\nchanged')"
+ok 'and where else the directory is mounted' said 'vol: guest'
+ok 'a read-only volume is not written to' said 'vol: refused'
+run_tripod app exec --app=vol "$uuid" /bin/cat /rw/file
+is 'who enters sees them' "$status$out" '0of the host'
+run_tripod app rm --app=vol "$uuid"
+is 'it is removed' "$status" 0
+ok 'and with it those who serve' servers 0
+is 'what is on the host stays' "$(cd "$WORK/src" && echo *)$(cat "$WORK/single")" 'file newchanged'
+volumes=
+for i in 1 2 3 4 5 6 7 8; do
+	volumes="$volumes --mnt-volume=name=v$i,$src,target=/v$i"
+done
+# shellcheck disable=SC2086
+add vol $volumes --mnt-volume="name=v9,$src,target=/v9"
+is 'nine are too many' "$status" 254
+like 'as is told' "$err" 'more than 8 volumes of the host'
+# shellcheck disable=SC2086
+add vol $volumes -- -c 'cat /v1/file /v8/file | sort -u; exec sleep 1000'
+is 'eight are not, as those of the last app are free again' "$status" 0
+run_tripod app start --app=vol "$uuid"
+ok 'each is there' [ "$status" = 0 ]
+add more --mnt-volume="name=v9,$src,target=/v9"
+is 'nor is there one for another app' "$status" 254
+like 'and that is told' "$err" "the pod's apps have 8 volumes of the host at most"
+ok 'what was started for it has ended' servers 16
+run_tripod app rm --app=vol "$uuid"
+is 'they go' "$status" 0
+add bad --mnt-volume="name=v,$src,target=/bin/sh"
+is 'a volume that can not be mounted is no app' "$status" 254
+like 'and that is told' "$err" 'mounting a volume at "/bin/sh": Not a directory'
+ok 'and leaves no server' servers 0
+add last --mnt-volume="name=v,$src,target=/v"
+is 'an app that is not started has its volume' "$status" 0
+ok 'served' servers 2
+
 # mistakes
 run_tripod app add "$uuid" "$image" --name=big --memory=1T --exec=/bin/true
 is 'an app larger than the pod is refused' "$status" 254
 like 'with both sizes' "$err" 'its memory limit is [0-9]+ MiB, and the pod has [0-9]+ MiB in all'
-run_tripod app add "$uuid" "$image" --name=host --exec=/bin/true \
-	--mnt-volume=name=h,kind=host,source=/etc,target=/h
-is 'a directory of the host is refused' "$status" 254
-like 'with the reason' "$err" 'a directory of the host, which a machine that runs can not get'
+add host --mnt-volume=name=h,kind=host,source="$WORK/none",target=/h
+is 'a volume of the host must be there' "$status" 254
+like 'and is named' "$err" 'volume h: Failed to stat .*/none: No such file'
 run_tripod app list --no-legend "$uuid"
-is 'and leaves nothing' "$(cat "$WORK/out")" "$(printf 'two\texited\none\trunning')"
+is 'and leaves nothing' "$(cat "$WORK/out")" "$(printf 'two\texited\none\trunning\nlast\tcreated')"
 run_tripod app add "$uuid" sha512-00
 is 'an image must be in the store' "$status" 254
 run_tripod app start --app=none "$uuid"
@@ -183,7 +246,7 @@ run python3 tests/e2e/app_hostile.py "$sock"
 is 'requests that make no sense are refused' "$out$err" 'all refused'
 
 # many at once
-for i in 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+for i in 4 5 6 7 8 9 10 11 12 13 14 15; do
 	run_tripod app add "$uuid" "$image" --name="n$i" --exec=/bin/true
 	[ "$status" = 0 ] || diag "n$i: $err"
 done
@@ -197,6 +260,7 @@ run_tripod stop "$uuid"
 is 'stop ends the pod' "$status" 0
 wait $sandbox
 is 'without a failure' "$?" 0
+ok 'nobody serves its volumes' servers 0
 run_tripod app list --no-legend "$uuid"
 is 'its apps have ended' "$(cut -f2 "$WORK/out" | sort | uniq -c | tr -s ' ' | tr '\n' ' ')" ' 16 exited '
 run_tripod app status --app=one "$uuid"
@@ -208,33 +272,54 @@ is 'on stderr was nothing but the warning' "$(grep -v 'signature verification' "
 run_tripod gc --grace-period=0s
 is 'gc takes it away' "$status$(find "$DATA"/pods/*/* -maxdepth 0 2>/dev/null)" 0
 
+# start_sandbox: another one
+start_sandbox()
+{
+	rm "$WORK/uuid"
+	TRIPOD_TEST=$WORK timeout -k 5 $((2 * LIMIT)) "$TRIPOD" --dir="$DATA" \
+		--insecure-options=image app sandbox --net=none --uuid-file-save="$WORK/uuid" \
+		>"$WORK/sandbox.out" 2>"$WORK/sandbox.err" </dev/null &
+	sandbox=$!
+	until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
+	uuid=$(cat "$WORK/uuid")
+	run_tripod status --wait-ready="${LIMIT}s" "$uuid"
+}
+
 # the VMM is killed: what the files say is true
-rm "$WORK/uuid"
-TRIPOD_TEST=$WORK timeout -k 5 $((2 * LIMIT)) "$TRIPOD" --dir="$DATA" --insecure-options=image \
-	app sandbox --net=none --uuid-file-save="$WORK/uuid" >"$WORK/sandbox.out" 2>"$WORK/sandbox.err" \
-	</dev/null &
-sandbox=$!
-until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
-uuid=$(cat "$WORK/uuid")
-run_tripod status --wait-ready="${LIMIT}s" "$uuid"
-add lives -- -c 'echo up; exec sleep 1000'
+start_sandbox
+add lives --mnt-volume="name=v,$src,target=/v,readOnly=true,recursive=false" -- -c \
+	'echo up; exec sleep 1000'
 run_tripod app start --app=lives "$uuid"
 add never
 log=$DATA/pods/run/$uuid/measurements
 is 'what was added is in the event log' \
-	"$(tr -c ' -~' '\n' <"$log" | grep -ao 'Plan of added app [a-z]*' | tr '\n' ' ')" \
-	'Plan of added app lives Plan of added app never '
+	"$(tr -c ' -~' '\n' <"$log" | grep -aoE '(Volume|Plan) of added app [a-z]*' | tr '\n' ' ')" \
+	'Volume of added app lives Plan of added app lives Plan of added app never '
+like 'with where a volume comes from' "$(tr -c ' -~' '\n' <"$log" | grep -a 'Volume of added')" \
+	'^tripod: Volume of added app lives: v,source=/.*/src,readOnly=true,recursive=false$'
 run_tripod status --format=json "$uuid"
 is 'and in the TPM, which says what the log says' \
 	"$(echo "$out" | python3 -c 'import json, sys; d = json.load(sys.stdin)
 print(all(d["measured"][b]["15"] == d["pcrs"][b]["15"] for b in ("sha256", "sha384")))')" True
 kill -KILL "$(cat "$DATA/pods/run/$uuid/pid")"
 wait $sandbox
+ok 'who serves its volumes does not outlive it' servers 0
 run_tripod app list --no-legend "$uuid"
 is 'all have ended' "$(cat "$WORK/out")" "$(printf 'lives\texited\nnever\texited')"
 run_tripod app status --app=lives "$uuid"
 unlike 'how is not known' "$out" '^exit_code='
 run_tripod gc --grace-period=0s
 is 'gc takes that away, too' "$status$(find "$DATA"/pods/*/* -maxdepth 0 2>/dev/null)" 0
+
+# a server is killed: apps would wait for it for ever
+start_sandbox
+add lives --mnt-volume="name=v,$src,target=/v" -- -c 'exec sleep 1000'
+for pid in $(marked_pids); do
+	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != virtiofsd ] || kill -KILL "$pid" 2>/dev/null
+done
+wait $sandbox
+is 'a pod whose volume is not served any more ends' "$?" 254
+like 'with the reason' "$(cat "$WORK/sandbox.err")" 'app lives: volume v: virtiofsd (was killed|ended)'
+run_tripod gc --grace-period=0s
 no_leaks 'nothing is left'
 done_testing

@@ -34,8 +34,13 @@ def file(data):
     return os.open("/proc/self/fd/%d" % f.fileno(), os.O_RDONLY)
 
 
-def head(volumes=0, records=0, log=0, magic=MAGIC, streams=(0, 0, 0), stop=15):
-    return struct.pack("<IIIII4BI", magic, volumes, records, log, 0, *streams, 0, stop)
+def head(volumes=0, records=0, log=0, magic=MAGIC, streams=(0, 0, 0), stop=15, shares=0):
+    return struct.pack("<IIIII4BII", magic, volumes, records, log, 0, *streams, 0, stop, shares)
+
+
+# A PLAN_VOLUME record: one of the host's, by the number of its share.
+def volume(share):
+    return struct.pack("<HHIIIIHBB", 10, 0, 16, 0, 0, 0, share, 1, 0)
 
 
 def main():
@@ -74,6 +79,7 @@ def main():
     # a log of its own header alone is one: of 32 bytes, the last four of which say how many follow
     header = launch[:32 + struct.unpack_from("<I", launch, 28)[0]]
     wrong = []
+    sockets = [*socket.socketpair(), *socket.socketpair()]
     for name, (line, fds) in bad.items():
         if "error" not in ask(line, fds):
             wrong.append(name)
@@ -82,6 +88,29 @@ def main():
         if "error" not in ask("app-add bad", [file(
                 head(records=len(records), log=len(header)) + records + header), fd]):
             wrong.append(name)
+    # volumes of the host
+    ends = [s.fileno() for s in sockets]
+    words = struct.pack("<Q", 1 << 32)
+    vol = volume(0)
+
+    def shares(n, volumes, features=words):
+        return file(head(len(volumes), len(records), len(header), shares=n) + features * n +
+                    volumes + records + header)
+
+    for why, fds in {
+        "a volume of the host has no server": [shares(0, vol), image],
+        "volume of the host has no server": [shares(1, volume(1)), *ends[:2], image],
+        "the app's volumes make no sense": [shares(1, vol + b"1234"), *ends[:2], image],
+        "more than 8 volumes of the host": [shares(9, vol), *ends[:2], image],
+        "there are no files of the app": [shares(2, vol), *ends[:2], image],
+        "a volume's server is no socket": [shares(1, vol), ends[0], image, image],
+        "the servers' life line is no socket": [shares(1, vol), image, ends[0], image],
+        "the back end knows no virtio 1": [
+            shares(1, vol, struct.pack("<Q", 0)), *ends[:2], image],
+    }.items():
+        answer = ask("app-add bad", fds)
+        if why not in answer.get("error", ""):
+            wrong.append("%s: %s" % (why, answer))
     # what only init can tell: an app of one record is no plan, and the pod goes on
     answer = ask("app-add bad", [file(
         head(records=len(records), log=len(header)) + records + header), image])

@@ -283,9 +283,88 @@ static void the_driver_is_told_of_a_back_end_that_was_lost(void **state)
 	assert_null(virtio_take_fault(&f->fs->dev)); /* it is not the driver's */
 }
 
+/* In the place of the device: a window without one. */
+static int setup_slot(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct fixture *f;
+
+	setup(state);
+	f = *state;
+	fs_free(f->fs);
+	assert_int_equal(fs_new("v1", -1, &f->g.mem, f->memfd, &f->fs, &err), 0);
+	f->g.dev = &f->fs->dev;
+	return 0;
+}
+
+static void fill(struct fixture *f)
+{
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(fs_fill(f->fs, f->b.front, UINT64_MAX, &err), 0);
+	assert_int_equal(guest_read32(&f->g, 0x8), VIRTIO_ID_FS);
+	start(f);
+	vu_skip(&f->b);
+}
+
+static void a_slot_is_a_device_while_it_is_filled(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(guest_read32(&f->g, 0x8), 0);
+	for (int i = 0; i < 2; i++) {
+		fill(f);
+		ack_stop(f, 2);
+		guest_write32(&f->g, 0x70, 0);
+		guest_write32(&f->g, 0x70, 1); /* as Linux does when it has unbound the driver */
+		assert_true(fs_empty(f->fs));
+		assert_int_equal(guest_read32(&f->g, 0x8), 0);
+		vu_skip(&f->b);
+	}
+}
+
+static void a_slot_offers_what_its_back_end_has(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(fs_fill(f->fs, f->b.front, VIRTIO_F_RING_EVENT_IDX, &err), -EPROTO);
+	assert_int_equal(guest_read32(&f->g, 0x8), 0);
+	assert_int_equal(fs_fill(f->fs, f->b.front, VIRTIO_F_VERSION_1 | 0xff, &err), 0);
+	assert_int_equal(guest_offered(&f->g), VIRTIO_F_VERSION_1);
+}
+
+static void a_guest_that_drives_an_empty_slot_gets_none(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = ERROR_INIT;
+
+	guest_start(&f->g, &f->fs->dev, UINT64_MAX);
+	run_loop(f);
+	assert_int_equal(fs_fill(f->fs, f->b.front, UINT64_MAX, &err), -EBUSY);
+	guest_write32(&f->g, 0x70, 0);
+	run_loop(f);
+	assert_false(vu_take(&f->b, &(struct vu_message){.request = 0}));
+	fill(f);
+}
+
+static void a_slot_the_guest_does_not_let_go_of_is_told_so(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f);
+	assert_false(fs_empty(f->fs));
+	assert_true(guest_is_broken(&f->g));
+	/* nobody is asked when it does later */
+	guest_write32(&f->g, 0x70, 0);
+	run_loop(f);
+	assert_false(vu_take(&f->b, &(struct vu_message){.request = 0}));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define S(f) cmocka_unit_test_setup_teardown(f, setup_slot, teardown)
 	const struct CMUnitTest tests[] = {
 		T(the_configuration_is_the_tag_and_one_queue),
 		T(a_tag_fits_or_is_refused),
@@ -299,6 +378,10 @@ int main(void)
 		T(a_back_end_that_fails_at_the_start_is_hung_up_on),
 		T(a_back_end_that_is_gone_at_a_reset_does_not_hold_the_driver),
 		T(the_driver_is_told_of_a_back_end_that_was_lost),
+		S(a_slot_is_a_device_while_it_is_filled),
+		S(a_slot_offers_what_its_back_end_has),
+		S(a_guest_that_drives_an_empty_slot_gets_none),
+		S(a_slot_the_guest_does_not_let_go_of_is_told_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,6 +266,48 @@ static void a_disk_is_its_files_in_order(void **state)
 	assert_memory_not_equal(&ab, &a, sizeof(ab));
 }
 
+/* The last record but one of an added app with a volume from there, and what it is called. */
+static void added(const char *source, struct digests *ret, char *words, size_t size)
+{
+	const struct measure_app app = {.name = "web"};
+	cleanup_strv struct strv sources = STRV_INIT;
+	struct eventlog_record record, last = {.event_len = 0};
+	struct eventlog_reader reader;
+	struct error err = ERROR_INIT;
+	struct eventlog log;
+
+	strv_add(&sources, source);
+	assert_int_equal(measure_added(&app, &sources, "plan", 4, &log, &err), 0);
+	assert_int_equal(eventlog_open(&reader, log.data, log.len, &err), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(eventlog_next(&reader, &last, &err), 1);
+	assert_int_equal(eventlog_next(&reader, &record, &err), 1);
+	measure_describe(&record, words, size);
+	assert_string_equal(words, "plan of added app web");
+	measure_describe(&last, words, size);
+	*ret = last.digests;
+	eventlog_free(&log);
+}
+
+static void where_a_volume_of_an_added_app_comes_from_is_measured(void **state)
+{
+	struct digests want, one, other;
+	char words[256], long_path[4096];
+
+	(void)state;
+	added("v,source=/a", &one, words, sizeof(words));
+	assert_string_equal(words, "volume of added app web: v,source=/a");
+	digests_of("v,source=/a", strlen("v,source=/a"), &want);
+	assert_memory_equal(&one, &want, sizeof(want));
+	/* all of it, however long */
+	memset(long_path, 'x', sizeof(long_path));
+	long_path[4095] = '\0';
+	added(long_path, &one, words, sizeof(words));
+	long_path[4094] = 'y';
+	added(long_path, &other, words, sizeof(words));
+	assert_memory_not_equal(&one, &other, sizeof(one));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +319,7 @@ int main(void)
 		cmocka_unit_test(logs_of_different_length_differ),
 		cmocka_unit_test(a_launch_of_64_apps_with_long_names_fits),
 		cmocka_unit_test(a_disk_is_its_files_in_order),
+		cmocka_unit_test(where_a_volume_of_an_added_app_comes_from_is_measured),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
