@@ -183,8 +183,9 @@ const char *namevals_get(struct json_object *list, const char *name)
 		struct json_object *pair = json_object_array_get_idx(list, i), *n, *v;
 
 		if (json_object_object_get_ex(pair, "name", &n) &&
-		    json_object_object_get_ex(pair, "value", &v) &&
-		    strcmp(json_object_get_string(n), name) == 0)
+		    json_object_is_type(n, json_type_string) &&
+		    strcmp(json_object_get_string(n), name) == 0 &&
+		    json_object_object_get_ex(pair, "value", &v))
 			return json_object_get_string(v);
 	}
 	return NULL;

@@ -28,7 +28,10 @@ int image_manifest_check(struct json_object *doc, struct strv *warnings, struct 
 int app_check(struct json_object *app, struct strv *warnings, struct error *err)
 	__attribute__((nonnull));
 
-/* A {name, value} list's value of name (the last one), or NULL. list may be NULL. */
+/*
+ * A {name, value} list's value of name (the last one), or NULL. list may be NULL, and what is in it
+ * anything.
+ */
 const char *namevals_get(struct json_object *list, const char *name);
 /* A label's or annotation's value in a checked manifest, or NULL. */
 const char *image_manifest_label(struct json_object *doc, const char *name);

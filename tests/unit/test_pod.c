@@ -307,6 +307,38 @@ static void a_hostile_pod_manifest_is_an_error(void **state)
 	}
 }
 
+/* Of what no reader needs anything may be there. */
+static void a_pod_manifest_may_have_labels_and_annotations_that_are_none(void **state)
+{
+	static const char *const pairs[] = {
+		"null",
+		"1",
+		"{}",
+		"{\"name\":null,\"value\":\"x\"}",
+		"{\"name\":{},\"value\":\"x\"}",
+		"{\"name\":\"version\",\"value\":null}",
+		"{\"name\":\"coreos.com/rkt/stage1/mutable\",\"value\":null}",
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		cleanup_free char *text = xasprintf(
+			"{\"apps\":[{\"name\":\"a\",\"image\":{\"name\":\"i\",\"labels\":[%s]}}],"
+			"\"annotations\":[%s]}",
+			pairs[i], pairs[i]);
+		cleanup_pod_info struct pod_info info = {.state = NULL};
+		cleanup_pod struct pod pod = POD_INIT;
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(pod_create(&f->pods, &pod, &err), 0);
+		assert_int_equal(pod_write(&pod, "pod", text, &err), 0);
+		assert_int_equal(pod_move(&f->pods, &pod, POD_RUN, &err), 0);
+		assert_int_equal(pod_info_read(&pod, &info, &err), 0);
+		assert_string_equal(info.apps[0].image_name, "i");
+		assert_false(info.is_mutable);
+	}
+}
+
 /* tripod gc, quietly, in this process. */
 static int collect(const char *data_dir)
 {
@@ -479,6 +511,7 @@ int main(void)
 		TEST(deleting_takes_unwritable_directories_too),
 		TEST(status_files_are_read_without_following_links),
 		TEST(a_hostile_pod_manifest_is_an_error),
+		TEST(a_pod_manifest_may_have_labels_and_annotations_that_are_none),
 		TEST(a_creator_killed_anywhere_leaves_only_garbage),
 		TEST(a_collector_killed_anywhere_is_made_good_by_the_next),
 		TEST(creators_and_collectors_do_not_disturb_each_other),
