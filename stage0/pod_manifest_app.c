@@ -244,19 +244,9 @@ static int check_ports(struct json_object *app, struct error *err)
 }
 
 /* The user that a Docker image names, or NULL. */
-static struct json_object *docker_user(struct json_object *image)
+static const char *docker_user(struct json_object *image)
 {
-	struct json_object *list = NULL, *user = NULL;
-
-	json_object_object_get_ex(image, "annotations", &list);
-	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
-		struct json_object *pair = json_object_array_get_idx(list, i), *name = NULL;
-
-		json_object_object_get_ex(pair, "name", &name);
-		if (strcmp(json_object_get_string(name), DOCKER_USER) == 0)
-			json_object_object_get_ex(pair, "value", &user);
-	}
-	return user;
+	return image_manifest_annotation(image, DOCKER_USER);
 }
 
 /* The owner of a file is meant, which Docker has no words for. */
@@ -269,12 +259,11 @@ static bool names_path(const char *user)
 static void docker_user_annotation(const struct pod_app *app, struct strv *ret)
 {
 	const struct app_request *request = app->request;
-	struct json_object *user = docker_user(app->image);
-	const char *text;
+	const char *user = docker_user(app->image);
+	const char *text = request->user ? request->user : user;
 
 	if (!user || (!request->user && !request->group) || names_path(request->user))
 		return;
-	text = request->user ? request->user : json_object_get_string(user);
 	strv_add_owned(ret,
 		       xasprintf(DOCKER_USER "=%.*s%s%s", (int)strcspn(text, ":"), text,
 				 request->group ? ":" : "", request->group ? request->group : ""));
