@@ -4,7 +4,9 @@
 . tests/e2e/tap.sh
 need_kvm
 
-: "${MEMORY_HOG:=24}" # MiB the apps take and free; more takes long where guest kernel mode is emulated
+SMALL=24              # MiB an app of the default size takes and frees
+: "${MEMORY_HOG:=24}" # ... and one that is given more
+LIMIT=$((LIMIT + 2 * MEMORY_HOG)) # which takes long where guest kernel mode is emulated
 
 run_tripod memory 00000000-0000-0000-0000-000000000000
 is 'a pod that is not has no memory' "$status" 254
@@ -12,13 +14,16 @@ is 'a pod that is not has no memory' "$status" 254
 mkfifo "$WORK/words"
 exec 9<>"$WORK/words"
 
-# start OPTIONS..: a pod whose app does what it is told on 9, without --memory of the default size
+# start MIB OPTIONS..: a pod whose app does what it is told on 9, with so much; without --memory it is of
+# the default size
 start()
 {
+	hog=$1
+	shift
 	: >"$WORK/said"
 	TRIPOD_TEST=$WORK "$TRIPOD" --dir="$DATA" --insecure-options=image run --net=none --interactive \
 		--uuid-file-save="$WORK/uuid" "$IMAGES/python3.aci" "$@" \
-		--exec=/usr/bin/python3 -- -c "$(cat tests/e2e/memory.py)" "$MEMORY_HOG" \
+		--exec=/usr/bin/python3 -- -c "$(cat tests/e2e/memory.py)" "$hog" \
 		<"$WORK/words" >>"$WORK/said" 2>"$WORK/complaints" 9<&- &
 	pod=$!
 	said ready || bail 'the pod does not start'
@@ -28,15 +33,15 @@ start()
 end()
 {
 	echo end >&9
-	wait $pod
+	finish $pod
 	is 'the pod ends well' $? 0
 }
 
-# said WORD: wait for the app to say it
+# said WORD: wait for the app to say it, in a whole line
 said()
 {
 	tries=0
-	until grep -q "^$1" "$WORK/said"; do
+	until grep -q "^$1" "$WORK/said" && [ -z "$(tail -c 1 "$WORK/said")" ]; do
 		tries=$((tries + 1))
 		if [ $tries -gt $((LIMIT * 10)) ] || ! kill -0 $pod 2>/dev/null; then
 			diag "the app does not say $1: $(cat "$WORK/said" "$WORK/complaints")"
@@ -62,8 +67,8 @@ member()
 	printf '%s\n' "$out" | sed -n "s/^$1=//p"
 }
 
-# wait_for NAME BYTES: until it is that or, of what the host has in use, less
-wait_for()
+# gets_to NAME BYTES: until it is that or, of what the host has in use, less
+gets_to()
 {
 	begin=$(date +%s)
 	while :; do
@@ -87,22 +92,22 @@ takes_and_frees()
 	ask take
 	taken=$(member resident)
 	ok "what the app takes, the host gives ($before, $taken)" \
-		test $((taken - before)) -ge $((MEMORY_HOG * MIB * 3 / 4))
+		test $((taken - before)) -ge $((hog * MIB * 3 / 4))
 	if [ "$(id -u)" = 0 ]; then
 		shmem=$(awk '/^Pss_Shmem:/ { print $2 }' "/proc/$(cat "$DATA/pods/run/$uuid/pid")/smaps_rollup")
 		ok "which is the VMM's by the host's account ($shmem KiB)" \
-			test "$shmem" -ge $((MEMORY_HOG * 1024))
+			test "$shmem" -ge $((hog * 1024))
 	else
 		skip "which is the VMM's by the host's account" 'not root'
 	fi
 	ask free
 	freed=$(date +%s.%N)
-	ok 'what it frees, the host has again' wait_for resident $((taken - MEMORY_HOG * MIB * 3 / 4))
-	diag "$MEMORY_HOG MiB were back $(echo "$(date +%s.%N) $freed" | awk '{ print $1 - $2 }') s after they had been freed"
+	ok 'what it frees, the host has again' gets_to resident $((taken - hog * MIB * 3 / 4))
+	diag "$hog MiB were back $(echo "$(date +%s.%N) $freed" | awk '{ print $1 - $2 }') s after they had been freed"
 }
 
 # The default size: in the emulated profile all of it is what the guest boots with.
-start
+start $SMALL
 run_tripod memory --format=json "$uuid"
 is 'the memory of a running pod is shown' "$status" 0
 total=$(printf '%s' "$out" | python3 -c 'import json, sys
@@ -121,14 +126,14 @@ target=$((total - 12 * MIB))
 run_tripod memory --target="$((target / 1024))Ki" "$uuid"
 is 'less can be asked for' "$status" 0
 like 'and is shown' "$out" "^target=$target\$"
-ok 'the guest gives it' wait_for current "$target"
+ok 'the guest gives it' gets_to current "$target"
 ok 'the host gets it' test "$(member returned)" -ge $((returned + 12 * MIB))
 ask available 3
 ok "the guest has so much less ($before, $answer KiB)" test "$answer" -le $((before - 10 * 1024))
 after=$answer
 run_tripod memory --target=max "$uuid"
 is 'all can be given again' "$status" 0
-ok 'the guest takes it' wait_for current "$total"
+ok 'the guest takes it' gets_to current "$total"
 ask available 3
 ok "and has it ($answer KiB)" test "$answer" -ge $((after + 10 * 1024))
 
@@ -148,8 +153,8 @@ is 'an ended pod has no memory' "$status" 254
 like 'which is told' "$err" 'is not running'
 
 # More: what is plugged is another zone of the guest's kernel.
-limit=160
-start --memory=${limit}Mi
+limit=$((MEMORY_HOG + 136))
+start "$MEMORY_HOG" --memory=${limit}Mi
 total=$(member total)
 ok "the guest has more than its apps may use, in steps of 128 MiB (${total:-none})" \
 	test "$((total % (128 * MIB)))" = 0 -a "$total" -gt $((limit * MIB))
