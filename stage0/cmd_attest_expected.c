@@ -29,7 +29,8 @@ static const struct option options[] = {
 	{.name = NULL},
 };
 
-static int measure(struct launch *launch, struct error *err)
+/* With the pod prepared. */
+static int show(struct launch *launch, struct error *err)
 {
 	const struct expected_options *given =
 		container_of(launch->opts, struct expected_options, launch);
@@ -37,21 +38,19 @@ static int measure(struct launch *launch, struct error *err)
 	cleanup_json struct json_object *doc = NULL;
 	cleanup_free char *log = NULL;
 	size_t len;
-	int r = launch_open(launch, err);
+	int r = launch_measure(launch, &host, &log, &len, err);
 
-	if (r == 0)
-		r = launch_create(launch, err);
 	if (r < 0)
 		return r;
-	r = launch_prepare(launch, err);
-	if (r == 0)
-		r = launch_measure(launch, &host, &log, &len, err);
-	launch_discard(launch);
-	if (r == 0 && expected_from_log(log, len, &doc, err) < 0)
-		r = error_wrap(err, "stage1's measurement");
-	if (r == 0)
-		format_json(stdout, doc, FORMAT_JSON_PRETTY);
-	return r;
+	if (expected_from_log(log, len, &doc, err) < 0)
+		return error_wrap(err, "stage1's measurement");
+	format_json(stdout, doc, FORMAT_JSON_PRETTY);
+	return 0;
+}
+
+static int measure(struct launch *launch, struct error *err)
+{
+	return launch_passing(launch, show, err);
 }
 
 static int run(struct globals *globals, void *opts, const struct strv *args)

@@ -489,7 +489,8 @@ int launch_exec(struct launch *launch, struct error *err)
 	return stage1_exec(&launch->pods, &launch->pod, &argv, err);
 }
 
-void launch_discard(struct launch *launch)
+/* What can not be removed now is gc's. */
+static void discard_pod(struct launch *launch)
 {
 	struct error err = ERROR_INIT;
 
@@ -498,7 +499,8 @@ void launch_discard(struct launch *launch)
 		log_warn("%s", err.msg);
 }
 
-int launch_run(struct launch *launch, struct error *err)
+int launch_passing(struct launch *launch, int (*with)(struct launch *launch, struct error *err),
+		   struct error *err)
 {
 	int r = launch_open(launch, err);
 
@@ -508,7 +510,12 @@ int launch_run(struct launch *launch, struct error *err)
 		return r;
 	r = launch_prepare(launch, err);
 	if (r == 0)
-		r = launch_exec(launch, err);
-	launch_discard(launch);
+		r = with(launch, err);
+	discard_pod(launch);
 	return r;
+}
+
+int launch_run(struct launch *launch, struct error *err)
+{
+	return launch_passing(launch, launch_exec, err);
 }

@@ -113,13 +113,14 @@ int launch_measure(struct launch *launch, const struct stage1_host *host, char *
  */
 int launch_exec(struct launch *launch, struct error *err) __attribute__((nonnull));
 
-/* Take away a pod that never ran; what can not be removed now is gc's, and said. */
-void launch_discard(struct launch *launch) __attribute__((nonnull));
-
 /*
- * All of these steps from launch_open() on: make the pod and become its stage1. Returns only to fail;
- * the pod is then taken away again.
+ * From launch_open() on: make a pod, do something with it while it is prepared, and take it away again,
+ * whatever came of that.
  */
+int launch_passing(struct launch *launch, int (*with)(struct launch *launch, struct error *err),
+		   struct error *err) __attribute__((nonnull));
+
+/* Likewise, and become its stage1. Returns only to fail. */
 int launch_run(struct launch *launch, struct error *err) __attribute__((nonnull));
 
 void launch_free(struct launch *launch) __attribute__((nonnull));

@@ -280,6 +280,16 @@ static void status_files_are_read_without_following_links(void **state)
 	pod_close(&pod);
 }
 
+/* What there is to know of a new pod in run that has this manifest. */
+static int read_info(struct fixture *f, const char *manifest, struct pod *pod, struct pod_info *ret,
+		     struct error *err)
+{
+	assert_int_equal(pod_create(&f->pods, pod, err), 0);
+	assert_int_equal(pod_write(pod, "pod", manifest, err), 0);
+	assert_int_equal(pod_move(&f->pods, pod, POD_RUN, err), 0);
+	return pod_info_read(pod, ret, err);
+}
+
 static void a_hostile_pod_manifest_is_an_error(void **state)
 {
 	static const char *const texts[] = {
@@ -298,10 +308,7 @@ static void a_hostile_pod_manifest_is_an_error(void **state)
 		struct pod_info info = {.state = NULL};
 		struct error err = ERROR_INIT;
 
-		assert_int_equal(pod_create(&f->pods, &pod, &err), 0);
-		assert_int_equal(pod_write(&pod, "pod", texts[i], &err), 0);
-		assert_int_equal(pod_move(&f->pods, &pod, POD_RUN, &err), 0);
-		assert_true(pod_info_read(&pod, &info, &err) < 0);
+		assert_true(read_info(f, texts[i], &pod, &info, &err) < 0);
 		assert_non_null(strstr(err.msg, pod.uuid));
 		pod_close(&pod);
 	}
@@ -330,10 +337,7 @@ static void a_pod_manifest_may_have_labels_and_annotations_that_are_none(void **
 		cleanup_pod struct pod pod = POD_INIT;
 		struct error err = ERROR_INIT;
 
-		assert_int_equal(pod_create(&f->pods, &pod, &err), 0);
-		assert_int_equal(pod_write(&pod, "pod", text, &err), 0);
-		assert_int_equal(pod_move(&f->pods, &pod, POD_RUN, &err), 0);
-		assert_int_equal(pod_info_read(&pod, &info, &err), 0);
+		assert_int_equal(read_info(f, text, &pod, &info, &err), 0);
 		assert_string_equal(info.apps[0].image_name, "i");
 		assert_false(info.is_mutable);
 	}
