@@ -44,8 +44,8 @@ static struct conn {
 	int app;       /* -1: none */
 	int host;      /* -1: not dialled */
 	bool open;     /* an exchange, of which the host has not said BYE */
-	bool owe_bye;  /* of the last exchange: it goes with the next */
-	bool asked;    /* ... and has heard of */
+	bool asked;    /* the host has heard of it */
+	bool owe_bye;  /* of the exchange before: it goes with the next */
 	bool said_eof; /* the app sends no more */
 	struct {
 		unsigned off, len; /* of what the host has not taken */

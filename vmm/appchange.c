@@ -294,7 +294,7 @@ static int write_manifests(const char *name, int *ret, struct error *err)
 	cleanup_free char *path = xasprintf("appsinfo/%s/manifest", name);
 	cleanup_free char *pod = NULL, *image = NULL;
 	cleanup_fd int fd = memfd_create("manifests", MFD_CLOEXEC);
-	struct metadata_change change;
+	struct metadata_change head;
 	size_t pod_len, image_len;
 	int r = fd < 0 ? error_errno(err, "memfd_create") : 0;
 
@@ -304,8 +304,8 @@ static int write_manifests(const char *name, int *ret, struct error *err)
 		r = file_read(AT_FDCWD, path, JSON_SIZE_MAX, &image, &image_len, err);
 	if (r < 0)
 		return r;
-	change = (struct metadata_change){(uint32_t)pod_len, (uint32_t)image_len};
-	r = write_all(fd, &change, sizeof(change));
+	head = (struct metadata_change){(uint32_t)pod_len, (uint32_t)image_len};
+	r = write_all(fd, &head, sizeof(head));
 	if (r == 0)
 		r = write_all(fd, pod, pod_len);
 	if (r == 0)
