@@ -39,7 +39,7 @@ struct guest {
 	struct rng *rng;
 	struct net *nic[PLAN_NICS_MAX];
 	unsigned nnics;
-	struct mem *mem;	 /* NULL: the guest boots with all it gets */
+	struct mem *mem; /* NULL: the guest boots with all it gets */
 	struct balloon *balloon;
 	struct fs *fs[POD_SHARES_MAX];
 	unsigned nfs;
