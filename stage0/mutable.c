@@ -228,13 +228,9 @@ int mutable_change(struct mutable_pod *mp, const char *entry, const char *name, 
 
 int mutable_remove(struct mutable_pod *mp, const char *name, struct error *err)
 {
-	const struct app_info *app = mutable_find(mp, name, err);
-	int r;
+	int r = mutable_find(mp, name, err) ? call(mp, "app/rm", name, err) : err->code;
 
-	if (!app)
-		return err->code;
-	r = call(mp, "app/rm", name, err);
-	if (r < 0 && strcmp(app->state, "unknown") != 0)
+	if (r < 0)
 		return r;
 	r = take_out_of_manifest(mp, name, err);
 	return r < 0 ? r : remove_files(mp, name, err);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -32,7 +33,10 @@
 /* How long each may take: what it waits for has its own limit in the pod, or has none. */
 #define ADD_TIMEOUT_MS	 60000
 #define START_TIMEOUT_MS (-1) /* a pre-start handler takes its time */
+#define RM_POLL_MS	 100
 #define STOP_TIMEOUT_MS	 (POD_STOP_DEADLINE_MS + POD_STREAMS_DEADLINE_MS)
+
+#define ERRNO_MAX 4095 /* the kernel's */
 
 /* What the pod is to the apps it gets. */
 struct facts {
@@ -71,6 +75,7 @@ static int ask(const char *verb, const int *fds, unsigned nfds, int timeout_ms, 
 	cleanup_json struct json_object *json = NULL;
 	char text[2 * AGENT_TEXT_MAX];
 	const char *refusal = NULL;
+	int64_t code = EBUSY;
 	cleanup_fd int fd = -1;
 	int r = dial_pod(&fd, err);
 
@@ -94,8 +99,10 @@ static int ask(const char *verb, const int *fds, unsigned nfds, int timeout_ms, 
 		r = json_parse(text, strlen(text), "the pod's answer", &json, err);
 	if (r == 0)
 		r = json_get_string(json, "error", &refusal, err);
+	if (r == 0)
+		r = json_get_int(json, "errno", 1, ERRNO_MAX, &code, err);
 	if (r == 0 && refusal)
-		r = error_set(err, -EBUSY, "%s", refusal);
+		r = error_set(err, -(int)code, "%s", refusal);
 	return r;
 }
 
@@ -427,11 +434,20 @@ int appchange_stop(int argc, char *const *argv, struct error *err)
 	return change(argc, argv, "app-stop", STOP_TIMEOUT_MS, err);
 }
 
+/* Until nothing else goes on with the app: who has added it may have been killed meanwhile. */
 int appchange_rm(int argc, char *const *argv, struct error *err)
 {
-	struct error ignored =
-		ERROR_INIT; /* one that does not run; what else is wrong comes again */
+	const struct timespec pause = {.tv_nsec = RM_POLL_MS * 1000000L};
+	struct error why = ERROR_INIT;
+	int r = -EALREADY;
 
-	(void)!change(argc, argv, "app-stop", STOP_TIMEOUT_MS, &ignored);
-	return change(argc, argv, "app-rm", ADD_TIMEOUT_MS, err);
+	for (int waited = 0; r == -EALREADY && waited < ADD_TIMEOUT_MS; waited += RM_POLL_MS) {
+		if (waited)
+			nanosleep(&pause, NULL);
+		/* of one that does not run an error; what else is wrong comes again */
+		(void)!change(argc, argv, "app-stop", STOP_TIMEOUT_MS, &why);
+		r = change(argc, argv, "app-rm", ADD_TIMEOUT_MS, &why);
+	}
+	/* the pod has not got it, or has got rid of it */
+	return r < 0 && r != -ENOENT ? error_set(err, r, "%s", why.msg) : 0;
 }

@@ -54,7 +54,8 @@
  *            of an app that was added, with a descriptor: what the metadata service is to say of it
  *            (struct metadata_change): {"ok":true}
  *   app-start APP, app-stop APP, app-rm APP
- *            {"ok":true}; app-stop: when the app has ended, within POD_STOP_DEADLINE_MS and some
+ *            {"ok":true}; app-stop: when the app has ended, within POD_STOP_DEADLINE_MS and some.
+ *            Refusals have "errno", too: ENOENT: there is no such app; EALREADY: it is being changed
  *   other    {"error":"..."}
  */
 

@@ -206,6 +206,16 @@ static void reply_facts(struct podrun *run, uint32_t client)
 	control_reply(&run->control, client, json_text(root));
 }
 
+/* With its code, for those that are not the end of it (vmm/appchange.c). */
+static void refuse(struct podrun *run, uint32_t client, const struct error *err)
+{
+	cleanup_json struct json_object *root = json_object_new_object();
+
+	json_add_string(root, "error", err->msg);
+	json_add_int(root, "errno", -err->code);
+	control_reply(&run->control, client, json_text(root));
+}
+
 static void ask_app(struct podrun *run, uint32_t client, enum control_verb verb)
 {
 	static const struct {
@@ -227,11 +237,11 @@ static void ask_app(struct podrun *run, uint32_t client, enum control_verb verb)
 	if (i < 0)
 		r = error_set(&err, -ENOENT, "the pod has no app \"%s\"", name);
 	else if (run->mut->slot[i].request != REQUEST_NONE)
-		r = error_set(&err, -EBUSY, "app %s is being changed", name);
+		r = error_set(&err, -EALREADY, "app %s is being changed", name);
 	if (r == 0)
 		r = verbs[k].act(run, (unsigned)i, &err);
 	if (r < 0)
-		podmut_reply(run, client, err.msg);
+		refuse(run, client, &err);
 	else
 		podmut_begin(run, (unsigned)i, client, verbs[k].request);
 }

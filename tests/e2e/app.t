@@ -240,6 +240,15 @@ like 'by its name' "$err" 'Unable to open "/not/there"'
 state none exited
 like 'and has the status' "$out" '^exit_code=203$'
 
+# what is left of an app whose "app add" was killed before the pod heard of it
+cp "$DATA/pods/run/$uuid/pod" "$WORK/pod"
+python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); a = dict(d["apps"][0], name="ghost")
+d["apps"].append(a); json.dump(d, open(sys.argv[1], "w"))' "$DATA/pods/run/$uuid/pod"
+run_tripod app status --app=ghost "$uuid"
+like 'an app that was half added is unknown' "$out" '^state=unknown$'
+run_tripod app rm --app=ghost "$uuid"
+is 'it can be removed' "$status$(cmp "$DATA/pods/run/$uuid/pod" "$WORK/pod" 2>&1)" 0
+
 # hostile requests on control.sock: answered by an error, and the pod goes on
 sock=$DATA/pods/run/$uuid/control.sock
 run python3 tests/e2e/app_hostile.py "$sock"
