@@ -21,8 +21,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The balloon. Without it the guest keeps its memory, which is no reason to end a pod. */
-static void bind(void)
+/* Without it the guest keeps its memory, which is no reason to end a pod. */
+static void bind_balloon(void)
 {
 	int sysfs = init_driver_open(), r = sysfs;
 	struct init_text why;
@@ -53,6 +53,6 @@ int init_late(void)
 	if (now < due)
 		return (int)(due - now);
 	due = 0;
-	bind();
+	bind_balloon();
 	return -1;
 }
