@@ -18,6 +18,7 @@
 #define SOCKET_TIMEOUT_MS 10000
 #define SOCKET_POLL_MS	  20
 #define ANSWER_TIMEOUT_MS 30000 /* of the VMM's loop, on a host however busy */
+#define ANSWER_MAX	  1024	/* bytes: what an app is told of, with the longest token, is 300 */
 
 /* Whether somebody holds the pod's lock. */
 static bool pod_runs(void)
@@ -100,7 +101,7 @@ int dial_receive(int fd, char *buf, size_t size, int timeout_ms, struct error *e
 int dial_ask(const char *verb, int *ret_fd, struct json_object **ret, struct error *err)
 {
 	cleanup_json struct json_object *json = NULL;
-	char line[CONTROL_LINE_MAX];
+	char line[ANSWER_MAX];
 	const char *refusal = NULL;
 	cleanup_fd int fd = -1;
 	int r = dial_pod(&fd, err);
