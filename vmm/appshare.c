@@ -20,6 +20,7 @@
 #include "common/file.h"
 #include "common/str.h"
 #include "common/util.h"
+#include "vmm/podshare.h"
 #include "vmm/vhost_user.h"
 #include "vmm/virtiofsd.h"
 
@@ -231,19 +232,10 @@ static int meet(struct appshare *shares, unsigned i, struct error *err)
 	return 0;
 }
 
-static unsigned count(const struct pod_spec *pod)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < pod->nvolumes; i++)
-		n += pod->volumes[i].kind == POD_VOLUME_HOST;
-	return n;
-}
-
 int appshare_start(const struct pod_spec *pod, pid_t vmm, struct appshare *ret, struct error *err)
 {
 	struct appshare shares = APPSHARE_NONE;
-	unsigned n = count(pod);
+	unsigned n = podshares_count(pod);
 	int life[2], r = 0;
 	pid_t pid;
 
