@@ -4,8 +4,8 @@
 TRIPOD... is the command with its global options; images are in the environment, IMAGE. While pods are
 prepared, run, stopped and collected, "list" runs again and again: no pod may be missing or in a state
 that does not follow from the last one. At most BOOTING pods boot at a time, and then all run: where guest
-kernel mode is emulated, the timer interrupts of fifty guests that boot are more than two processors
-can deliver.
+kernel mode is emulated, the timer interrupts of many guests that boot are more than two processors
+can deliver, of fewer yet where others want the processors, too.
 """
 import collections
 import json
@@ -16,7 +16,7 @@ import threading
 import time
 
 pods, booting, work, tripod = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
-LIMIT = 60 + 60 * pods  # seconds for any one step: all boot on one or two processors
+LIMIT = 240 + 60 * pods  # seconds for any one step: all boot on one or two processors
 ORDER = ["preparing", "prepared", "running", "exited", "exited garbage", "exited deleting"]
 KINDS = 4  # ways to end: stop, stop --force, SIGTERM, the app by itself
 SLEEP, WAIT = ["/bin/sleep", "--", "100000"], \

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Many pods at once, from their preparation to their collection: right states throughout, and a data
-# directory that is as it was found. PODS (6) says how many, BOOTING (6) how many boot at a time.
+# directory that is as it was found. PODS (6) says how many, BOOTING (3) how many boot at a time.
 . tests/e2e/tap.sh
 need_kvm
 need_command python3
-: "${PODS:=6}" "${BOOTING:=6}"
+: "${PODS:=6}" "${BOOTING:=3}"
 
 # everything in the data directory; the cache of digests has its size from its first use
 tree()
