@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/str.h"
 #include "common/util.h"
+
+#define PATIENCE_S 5 /* with a manager whose queue is full */
 
 /* The variable, which is not in the environment any more. */
 static char *take_variable(const char *name)
@@ -41,6 +44,7 @@ int notify_open(struct notify *notify, struct error *err)
 {
 	cleanup_free char *path = take_variable("NOTIFY_SOCKET");
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
 	cleanup_fd int fd = -1;
 	size_t len;
 
@@ -58,6 +62,8 @@ int notify_open(struct notify *notify, struct error *err)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr,
 			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
 		return error_errno(err, "NOTIFY_SOCKET=%s", path);
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return error_errno(err, "SO_SNDTIMEO");
 	notify->fd = take_fd(&fd);
 	return 0;
 }
@@ -67,10 +73,20 @@ void notify_close(struct notify *notify)
 	close_fd(&notify->fd);
 }
 
-void notify_send(const struct notify *notify, const char *text)
+static void tell(const struct notify *notify, const char *text, int flags)
 {
 	if (notify->fd >= 0)
-		(void)!send(notify->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)!send(notify->fd, text, strlen(text), MSG_NOSIGNAL | flags);
+}
+
+void notify_state(const struct notify *notify, const char *text)
+{
+	tell(notify, text, 0);
+}
+
+void notify_send(const struct notify *notify, const char *text)
+{
+	tell(notify, text, MSG_DONTWAIT);
 }
 
 void notify_watchdog(struct notify *notify, uint64_t now_ns)

@@ -29,7 +29,13 @@ struct notify {
 int notify_open(struct notify *notify, struct error *err) __attribute__((nonnull));
 void notify_close(struct notify *notify) __attribute__((nonnull));
 
-/* Send assignments such as "READY=1". Nobody waits for a manager that does not read. */
+/*
+ * Send assignments that the manager acts on, "READY=1" or "STOPPING=1". One that does not read is waited
+ * for a few seconds.
+ */
+void notify_state(const struct notify *notify, const char *text) __attribute__((nonnull));
+
+/* Send assignments that may get lost: nobody waits for a manager that does not read. */
 void notify_send(const struct notify *notify, const char *text) __attribute__((nonnull));
 
 /* Tell the watchdog when it is time; now is CLOCK_MONOTONIC. */

@@ -91,7 +91,7 @@ void podrun_stop(struct podrun *run, int sig)
 		return;
 	run->stopping = true;
 	run->stop_deadline_ns = deadline(POD_STOP_DEADLINE_MS);
-	notify_send(&run->notify, "STOPPING=1");
+	notify_state(&run->notify, "STOPPING=1");
 	if (sig == SIGTERM ? !send_stop(run)
 			   : !agent_signal(&run->agent, AGENT_ALL_APPS, (uint32_t)sig))
 		podrun_kill(run, 128 + sig);
@@ -159,7 +159,7 @@ static int say_ready(struct podrun *run, struct error *err)
 	int r = stage1_write_ready(AT_FDCWD, err);
 
 	if (r == 0)
-		notify_send(&run->notify, "READY=1");
+		notify_state(&run->notify, "READY=1");
 	return r;
 }
 

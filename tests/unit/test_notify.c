@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@
 static int listen_at(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	size_t len = strlen(path);
 
 	memcpy(addr.sun_path, path, len);
@@ -34,7 +36,7 @@ static int listen_at(const char *path)
 static const char *heard(int fd)
 {
 	static char text[256];
-	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
 
 	text[n > 0 ? n : 0] = '\0';
 	return text;
@@ -74,6 +76,45 @@ static void a_manager_hears_it_at_a_path_or_an_abstract_name(void **state)
 		assert_string_equal(heard(fd), "");
 		notify_close(&notify);
 	}
+}
+
+/* Until READY=1 comes, or nothing. */
+static void *manager(void *arg)
+{
+	const int *fd = arg;
+	char text[64] = "";
+
+	while (!strstr(text, "READY=1")) {
+		ssize_t n = recv(*fd, text, sizeof(text) - 1, 0);
+
+		if (n <= 0)
+			return NULL;
+		text[n] = '\0';
+	}
+	return arg;
+}
+
+static void what_a_manager_acts_on_waits_until_it_reads(void **state)
+{
+	struct scratch *dir = *state;
+	cleanup_free char *path = xasprintf("%s/notify", dir->path);
+	cleanup_fd int fd = listen_at(path);
+	const struct timeval limit = {.tv_sec = 60};
+	struct notify notify;
+	struct error err;
+	pthread_t thread;
+	void *got;
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	assert_int_equal(notify_open(&notify, &err), 0);
+	while (send(notify.fd, "STATUS=x", 8, MSG_DONTWAIT) > 0)
+		;
+	notify_send(&notify, "STATUS=lost");
+	assert_int_equal(pthread_create(&thread, NULL, manager, &fd), 0);
+	notify_state(&notify, "READY=1");
+	pthread_join(thread, &got);
+	assert_non_null(got);
+	notify_close(&notify);
 }
 
 static void the_watchdog_is_told_twice_in_its_time(void **state)
@@ -141,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(without_a_manager_nothing_is_said),
 		T(a_manager_hears_it_at_a_path_or_an_abstract_name),
+		T(what_a_manager_acts_on_waits_until_it_reads),
 		T(the_watchdog_is_told_twice_in_its_time),
 		T(a_watchdog_of_another_process_is_not_ours),
 		T(an_address_that_is_none_is_refused),
