@@ -162,8 +162,7 @@ static bool same_volume(const struct pod_volume *a, const struct pod_volume *b)
 }
 
 /* The volumes of this app alone, borrowed, its mounts counted among them. The caller frees the list. */
-static int own_volumes(struct pod_spec *pod, struct pod_app *app, struct pod_spec *ret,
-		       struct error *err)
+static void own_volumes(struct pod_spec *pod, struct pod_app *app, struct pod_spec *ret)
 {
 	*ret = (struct pod_spec){
 		.volumes = xcalloc(app->nmounts ? app->nmounts : 1, sizeof(ret->volumes[0]))};
@@ -173,15 +172,10 @@ static int own_volumes(struct pod_spec *pod, struct pod_app *app, struct pod_spe
 
 		while (k < ret->nvolumes && !same_volume(&ret->volumes[k], volume))
 			k++;
-		if (k == PLAN_VOLUMES_MAX) {
-			free(ret->volumes);
-			return error_set(err, -E2BIG, "more than %d volumes", PLAN_VOLUMES_MAX);
-		}
 		if (k == ret->nvolumes)
 			ret->volumes[ret->nvolumes++] = *volume;
 		app->mounts[i].volume = k;
 	}
-	return 0;
 }
 
 /* Where the volumes of the host come from, which is in no plan. */
@@ -372,10 +366,12 @@ static int add(struct pod_spec *pod, struct pod_app *app, const char *verb, stru
 
 	if (r == 0)
 		r = check_app(app, &facts, err);
-	if (r == 0)
-		r = own_volumes(pod, app, &own, err);
 	if (r < 0)
 		return r;
+	if (app->iso.disk_rate[0] || app->iso.disk_rate[1])
+		log_warn("app %s: limits of its disk are not enforced for an app that is added",
+			 app->name);
+	own_volumes(pod, app, &own);
 	confine(app, &facts);
 	pod_filters(pod);
 	r = pod_volumes_look(&own, err);

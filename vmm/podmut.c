@@ -30,14 +30,6 @@
 
 /* Names and files */
 
-bool podmut_name_valid(const char *s)
-{
-	size_t len = strlen(s);
-
-	return len && len <= POD_NAME_MAX && s[0] != '-' && s[len - 1] != '-' &&
-	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
 int podmut_find(const struct podrun *run, const char *name)
 {
 	for (unsigned i = 0; i < PODMUT_SLOTS; i++)
@@ -74,14 +66,21 @@ static void remove_mark(const struct podrun *run, unsigned i, const char *what)
 
 /* Answers */
 
-void podmut_reply(struct podrun *run, uint32_t client, const char *error)
+static struct json_object *outcome(const char *error)
 {
-	cleanup_json struct json_object *root = json_object_new_object();
+	struct json_object *root = json_object_new_object();
 
 	if (error)
 		json_add_string(root, "error", error);
 	else
 		json_add_bool(root, "ok", true);
+	return root;
+}
+
+void podmut_reply(struct podrun *run, uint32_t client, const char *error)
+{
+	cleanup_json struct json_object *root = outcome(error);
+
 	control_reply(&run->control, client, json_text(root));
 }
 
@@ -96,13 +95,9 @@ void podmut_begin(struct podrun *run, unsigned i, uint32_t client, enum request 
 
 void podmut_done(struct podrun *run, unsigned i, const char *error)
 {
-	cleanup_json struct json_object *root = json_object_new_object();
+	cleanup_json struct json_object *root = outcome(error);
 	struct slot *slot = &run->mut->slot[i];
 
-	if (error)
-		json_add_string(root, "error", error);
-	else
-		json_add_bool(root, "ok", true);
 	slot->request = REQUEST_NONE;
 	if (control_answer(&run->control, slot->client, slot->serial, json_text(root)))
 		podrun_control(run, slot->client);
@@ -228,7 +223,7 @@ static void ask_app(struct podrun *run, uint32_t client, enum control_verb verb)
 		{CONTROL_APP_RM, REQUEST_RM, remove_app},
 	};
 	const char *name = control_args(&run->control, client);
-	int i = podmut_name_valid(name) ? podmut_find(run, name) : -1, r = 0;
+	int i = pod_name_valid(name, POD_NAME_MAX) ? podmut_find(run, name) : -1, r = 0;
 	struct error err = ERROR_INIT;
 	unsigned k = 0;
 
@@ -254,7 +249,7 @@ static int give_metadata(struct podrun *run, const char *name, const int *fds, u
 
 	if (!run->metadata)
 		return error_set(err, -ENOTSUP, "the pod has no metadata service");
-	if (!podmut_name_valid(name) || podmut_find(run, name) < 0)
+	if (!pod_name_valid(name, POD_NAME_MAX) || podmut_find(run, name) < 0)
 		return error_set(err, -ENOENT, "the pod has no app \"%s\"", name);
 	if (n != 1 || fstat(fds[0], &st) < 0 || !S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, "there is no file of its manifests");
@@ -315,7 +310,7 @@ static void look_add(struct podrun *run, unsigned i)
 	if (app->state == AGENT_APP_ADDED) {
 		put_mark(run, i, PODMUT_CREATED);
 		podmut_done(run, i, NULL);
-	} else if (app->state == AGENT_APP_ABSENT && agent_add_sent(&run->agent)) {
+	} else if (app->state == AGENT_APP_ABSENT) {
 		text = xstrdup(app->text);
 		podmut_free_slot(run, i);
 		podmut_done(run, i, text);

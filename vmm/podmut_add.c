@@ -130,7 +130,7 @@ static int free_slot_number(const struct podrun *run, struct error *err)
 
 static int check_add(const struct podrun *run, const char *name, unsigned nfds, struct error *err)
 {
-	if (!podmut_name_valid(name))
+	if (!pod_name_valid(name, POD_NAME_MAX))
 		return error_set(err, -EINVAL, "bad app name \"%s\"", name);
 	if (run->stopping || run->phase > PHASE_RUN)
 		return error_set(err, -EAGAIN, "the pod is not running");
@@ -182,6 +182,7 @@ static int add_app(struct podrun *run, uint32_t client, const char *name, int *f
 		   struct error *err)
 {
 	struct tpm_request extend = {.client = client};
+	struct tpm_answer refused = {.error = ERROR_INIT};
 	cleanup_free char *body = NULL;
 	struct podmut_app head;
 	int i, r = check_add(run, name, nfds, err);
@@ -195,10 +196,15 @@ static int add_app(struct podrun *run, uint32_t client, const char *name, int *f
 	if (r < 0)
 		return r;
 	podmut_begin(run, (unsigned)i, client, REQUEST_MEASURE);
-	extend.extend = &run->mut->slot[i].log;
-	if (run->tpm && tpm_get_state(run->tpm, err) == TPM_READY && tpm_ask(run->tpm, &extend))
+	if (!run->tpm || tpm_get_state(run->tpm, err) == TPM_ABSENT) {
+		podmut_measured(run, NULL);
 		return 0;
-	podmut_measured(run, NULL);
+	}
+	extend.extend = &run->mut->slot[i].log;
+	if (!tpm_ask(run->tpm, &extend)) {
+		error_set(&refused.error, -EBUSY, "the pod's TPM takes no requests now");
+		podmut_measured(run, &refused);
+	}
 	return 0;
 }
 

@@ -49,8 +49,7 @@ struct podmut {
 	int log_fd;	/* it, to append to */
 };
 
-/* Whether a name may be an app's; the slot of the app that has it, -1: none. */
-bool podmut_name_valid(const char *s) __attribute__((nonnull));
+/* The slot of the app that has the name, -1: none. */
 int podmut_find(const struct podrun *run, const char *name) __attribute__((nonnull));
 
 /* Answer a request at once: with an error, or NULL. */
