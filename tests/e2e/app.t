@@ -31,7 +31,7 @@ TRIPOD_TEST=$WORK timeout -k 5 $((4 * LIMIT)) "$TRIPOD" --dir="$DATA" --insecure
 	--user-label=kind=sandbox >"$WORK/sandbox.out" 2>"$WORK/sandbox.err" \
 	</dev/null &
 sandbox=$!
-until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
+wait_for has_line "$WORK/uuid" .
 uuid=$(cat "$WORK/uuid")
 [ -n "$uuid" ] || bail "no sandbox: $(cat "$WORK/sandbox.err")"
 run_tripod status --wait-ready="${LIMIT}s" "$uuid"
@@ -267,7 +267,7 @@ like 'as is told' "$err" 'the pod has 16 apps, and room for no more'
 
 run_tripod stop "$uuid"
 is 'stop ends the pod' "$status" 0
-wait $sandbox
+finish $sandbox
 is 'without a failure' "$?" 0
 ok 'nobody serves its volumes' servers 0
 run_tripod app list --no-legend "$uuid"
@@ -289,7 +289,7 @@ start_sandbox()
 		--insecure-options=image app sandbox --net=none --uuid-file-save="$WORK/uuid" \
 		>"$WORK/sandbox.out" 2>"$WORK/sandbox.err" </dev/null &
 	sandbox=$!
-	until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
+	wait_for has_line "$WORK/uuid" .
 	uuid=$(cat "$WORK/uuid")
 	run_tripod status --wait-ready="${LIMIT}s" "$uuid"
 }
@@ -311,7 +311,7 @@ is 'and in the TPM, which says what the log says' \
 	"$(echo "$out" | python3 -c 'import json, sys; d = json.load(sys.stdin)
 print(all(d["measured"][b]["15"] == d["pcrs"][b]["15"] for b in ("sha256", "sha384")))')" True
 kill -KILL "$(cat "$DATA/pods/run/$uuid/pid")"
-wait $sandbox
+finish $sandbox
 ok 'who serves its volumes does not outlive it' servers 0
 run_tripod app list --no-legend "$uuid"
 is 'all have ended' "$(cat "$WORK/out")" "$(printf 'lives\texited\nnever\texited')"
@@ -326,7 +326,7 @@ add lives --mnt-volume="name=v,$src,target=/v" -- -c 'exec sleep 1000'
 for pid in $(marked_pids); do
 	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != virtiofsd ] || kill -KILL "$pid" 2>/dev/null
 done
-wait $sandbox
+finish $sandbox
 is 'a pod whose volume is not served any more ends' "$?" 254
 like 'with the reason' "$(cat "$WORK/sandbox.err")" 'app lives: volume v: virtiofsd (was killed|ended)'
 run_tripod gc --grace-period=0s

@@ -128,7 +128,7 @@ TRIPOD_TEST=$WORK timeout -k 5 $((4 * LIMIT)) "$TRIPOD" --dir="$DATA" --insecure
 	app sandbox --mds-register --net=user --uuid-file-save="$WORK/uuid" \
 	>"$WORK/sandbox.out" 2>"$WORK/sandbox.err" </dev/null &
 sandbox=$!
-until [ -s "$WORK/uuid" ] || ! kill -0 $sandbox 2>/dev/null; do sleep 0.1; done
+wait_for has_line "$WORK/uuid" .
 uuid=$(cat "$WORK/uuid")
 [ -n "$uuid" ] || bail "no sandbox: $(cat "$WORK/sandbox.err")"
 run_tripod status --wait-ready="${LIMIT}s" "$uuid"
@@ -171,7 +171,7 @@ is 'and the service goes on' "$status $out" '0 red'
 like 'which says what it could not read' "$(cat "$WORK/sandbox.err")" \
 	'metadata service.* app one: reading its manifests'
 run_tripod stop "$uuid"
-wait $sandbox
+finish $sandbox
 is 'the pod ends well' "$?" 0
 
 no_leaks 'nothing of the service is left'
