@@ -40,6 +40,7 @@ struct keeper {
 	struct {
 		const struct pod_volume *volume;
 		struct virtiofsd server;
+		bool told; /* that it has ended */
 	} v[PODMUT_SHARES];
 	unsigned n;
 };
@@ -132,6 +133,7 @@ static void tell_end(struct keeper *keeper, unsigned i)
 {
 	struct error err = ERROR_INIT;
 
+	keeper->v[i].told = true;
 	virtiofsd_why(&keeper->v[i].server, &err);
 	error_wrap(&err, "volume %s", keeper->v[i].volume->name);
 	(void)!send(keeper->life, err.msg, MIN(strlen(err.msg), (size_t)APPSHARE_TEXT_MAX),
@@ -145,8 +147,9 @@ static void watch(struct keeper *keeper)
 		struct pollfd fds[1 + PODMUT_SHARES] = {{.fd = keeper->life, .events = POLLRDHUP}};
 
 		for (unsigned i = 0; i < keeper->n; i++)
-			fds[1 + i] =
-				(struct pollfd){.fd = keeper->v[i].server.pidfd, .events = POLLIN};
+			fds[1 + i] = (struct pollfd){
+				.fd = keeper->v[i].told ? -1 : keeper->v[i].server.pidfd,
+				.events = POLLIN};
 		if (poll(fds, 1 + keeper->n, -1) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents)
