@@ -133,7 +133,6 @@ static int start_set_up(struct machine *machine, const struct machine_config *co
 	machine->vcpus.ioapic = &machine->ioapic;
 	machine->vcpus.end_fd = machine->end_fd;
 	machine->vcpus.jailed = config->jail;
-	machine->vcpus.emulated = machine->emulated;
 	machine->writable = config->writable;
 	r = vcpus_prepare(&machine->vcpus, config->ncpus, err);
 	if (r == 0)

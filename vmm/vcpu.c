@@ -11,14 +11,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/file.h"
@@ -29,8 +26,6 @@
 
 #define THREAD_STACK                                                                               \
 	((size_t)256 * 1024) /* of address space; device code called from exits is shallow */
-
-#define EMULATED_TURN_NS UINT64_C(50000000)
 
 #define CR0_PE	 (1U << 0)
 #define CR0_ET	 (1U << 4)
@@ -230,39 +225,12 @@ static void run_guest(struct vcpu *vcpu)
 		record_end(vcpu, &end);
 }
 
-/* sched_setattr(2)'s struct sched_attr of the first version: <linux/sched/types.h> and <sched.h> clash. */
-struct scheduling {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-
-/*
- * Where guest kernel mode is emulated a timer tick of the guest costs a millisecond or two, and whenever
- * the thread has its turn again one is due. With the scheduler's usual turns, of about that length, guests
- * that compete for processors get through little more than their ticks: so these threads ask for longer
- * ones (Linux 6.12; before that nothing comes of it).
- */
-static void ask_for_long_turns(void)
-{
-	struct scheduling attr = {0};
-
-	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) < 0 || attr.policy != SCHED_OTHER)
-		return;
-	attr.runtime = EMULATED_TURN_NS;
-	syscall(SYS_sched_setattr, 0, &attr, 0);
-}
-
 static void run_when_let(struct vcpu *vcpu)
 {
 	struct vcpu_end end = {.kind = VCPU_END_CRASH};
 	struct vcpus *vcpus = vcpu->all;
 	struct error err = ERROR_INIT;
 
-	if (vcpus->emulated)
-		ask_for_long_turns();
 	if (wait_phase(vcpus, VCPUS_PREPARED) != VCPUS_RUNNING)
 		return;
 	if (vcpus->jailed && jail_vcpu(&err) < 0) {

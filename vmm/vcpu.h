@@ -59,7 +59,6 @@ struct vcpus {
 	struct ioapic *ioapic;
 	int end_fd;
 	bool jailed;
-	bool emulated; /* guest kernel mode is */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
