@@ -56,6 +56,24 @@ int pread_all(int fd, void *dst, size_t len, off_t offset)
 	return 0;
 }
 
+int pwrite_all(int fd, const void *data, size_t len, off_t offset)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, p, len, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		p += n;
+		len -= (size_t)n;
+		offset += n;
+	}
+	return 0;
+}
+
 int file_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
 	      struct error *err)
 {

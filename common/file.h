@@ -26,6 +26,8 @@ int file_write(int dirfd, const char *path, const void *data, size_t len, mode_t
 int write_all(int fd, const void *data, size_t len) __attribute__((nonnull));
 /* Read exactly len bytes at offset. -ENODATA when the file ends before. */
 int pread_all(int fd, void *dst, size_t len, off_t offset) __attribute__((nonnull));
+/* Write all of it at offset. Returns 0 or a negative errno. */
+int pwrite_all(int fd, const void *data, size_t len, off_t offset) __attribute__((nonnull));
 
 /* Create path and its missing parents. An existing directory is fine, anything else -ENOTDIR. */
 int mkdir_path(int dirfd, const char *path, mode_t mode, struct error *err)

@@ -7,8 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <unistd.h>
 
+#include "common/file.h"
 #include "common/str.h"
 #include "common/util.h"
 #include "firmware/cmdline.h"
@@ -286,16 +286,12 @@ int machine_fill_memfd(struct machine *machine, struct error *err)
 		uint64_t gpa = machine->entry.mapped[machine->entry.nmapped - 1].gpa;
 		uint64_t size = machine->entry.mapped[machine->entry.nmapped - 1].size;
 		const uint8_t *hva = gmem_ptr(mem, gpa, size);
-		uint64_t done = 0;
+		int r = hva ? pwrite_all(machine_memfd(machine), hva, size,
+					 hva - mem->region[0].hva)
+			    : 0;
 
-		while (hva && done < size) {
-			ssize_t n = pwrite(machine_memfd(machine), hva + done, size - done,
-					   hva + done - mem->region[0].hva);
-
-			if (n <= 0)
-				return error_errno(err, "guest memory");
-			done += (uint64_t)n;
-		}
+		if (r < 0)
+			return error_set(err, r, "guest memory: %s", strerror(-r));
 	}
 	return 0;
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/file.h"
 #include "common/str.h"
@@ -90,25 +89,13 @@ static errcode_t fd_read_short(io_channel channel, unsigned long block, int coun
 
 static errcode_t fd_write(io_channel channel, unsigned long long block, int count, const void *data)
 {
-	const char *p = data;
 	uint64_t offset, len;
 
 	if (!of(channel)->writes)
 		return EXT2_ET_RO_FILSYS;
 	if (!find_bytes(channel, block, count, &offset, &len))
 		return EXT2_ET_SHORT_WRITE;
-	while (len > 0) {
-		ssize_t n = pwrite(of(channel)->fd, p, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : EXT2_ET_SHORT_WRITE;
-		p += n;
-		offset += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return 0;
+	return -pwrite_all(of(channel)->fd, data, len, (off_t)offset);
 }
 
 static errcode_t fd_write_short(io_channel channel, unsigned long block, int count,
